@@ -1,0 +1,2 @@
+//! The operator for `ValkeyReplication` resources.
+fn main() {}

@@ -1,0 +1,13 @@
+//! A Valkey-compatible server whose heart is replication.
+//!
+//! A request's way is one line: `net` reads, `resp` parses, `commands` looks up, checks and executes on `keyspace`,
+//! `replication` and `persistence` append, `net` writes.
+
+pub mod commands;
+pub mod config;
+pub mod data;
+pub mod keyspace;
+pub mod net;
+pub mod persistence;
+pub mod replication;
+pub mod resp;
