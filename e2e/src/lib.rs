@@ -1,1 +1,6 @@
 //! What the end-to-end tests share.
+
+pub mod programs;
+pub mod resp;
+pub mod server;
+pub mod wait;
