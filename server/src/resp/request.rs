@@ -1,0 +1,369 @@
+//! Requests: an incremental parser over a connection's query buffer. Pipelined commands are parsed in one go, each byte
+//! once however the network cut them, and stay where they were received.
+
+use super::argv::{Argv, Span};
+use super::inline;
+use super::number::parse_i64;
+
+const INLINE_MAX: usize = 64 * 1024;
+const MULTIBULK_MAX: i64 = 1024 * 1024;
+
+/// What a connection may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest argument in bytes (`proto-max-bulk-len`).
+    pub bulk: usize,
+    /// Whether the client has logged in: before that it may hold little memory.
+    pub authenticated: bool,
+}
+
+/// Why a connection can't be understood any more; the text follows `-ERR Protocol error: `.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolError(pub String);
+
+/// One parsed command: where it stands in the buffer and in the batch's list of spans.
+#[derive(Clone, Copy, Debug)]
+struct Command {
+    start: usize,
+    end: usize,
+    first_span: usize,
+    last_span: usize,
+    canonical: bool,
+}
+
+/// A command that has not arrived whole.
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    /// Where its spans begin in the batch's list.
+    first_span: usize,
+    /// Where the next byte to look at is, relative to the command's start.
+    cursor: usize,
+    /// Arguments still to come.
+    left: usize,
+    /// Length of the argument whose header was read.
+    bulk: Option<usize>,
+}
+
+/// Received bytes and the commands found in them.
+#[derive(Debug, Default)]
+pub struct QueryBuf {
+    buf: Vec<u8>,
+    /// Everything before this has been executed.
+    done: usize,
+    /// Everything before this has been parsed into `commands`.
+    parsed: usize,
+    commands: Vec<Command>,
+    next: usize,
+    spans: Vec<Span>,
+    partial: Option<Partial>,
+}
+
+/// How many commands are parsed ahead of execution.
+const BATCH: usize = 64;
+
+impl QueryBuf {
+    /// Bytes received and not executed.
+    pub fn len(&self) -> usize {
+        self.buf.len() - self.done
+    }
+
+    /// Whether everything received has been executed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes allocated.
+    pub fn capacity(&self) -> usize {
+        self.buf.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
+    /// Room for at least `n` more bytes, handed to `read`, which says how many it filled.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>, usize) -> std::io::Result<usize>) -> std::io::Result<usize> {
+        self.compact();
+        // A long argument gets its room at once, but no more than what is likely to come soon.
+        let want = match self.partial {
+            Some(Partial { bulk: Some(n), cursor, .. }) => {
+                (self.parsed + cursor + n + 2).saturating_sub(self.buf.len()).clamp(16 * 1024, 1024 * 1024)
+            }
+            _ => 16 * 1024,
+        };
+        self.buf.reserve(want);
+        let room = self.buf.capacity() - self.buf.len();
+        read(&mut self.buf, room)
+    }
+
+    /// Appends bytes received elsewhere.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.compact();
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Drops what has been executed, when that is everything or a good part.
+    fn compact(&mut self) {
+        if self.done == 0 || self.next < self.commands.len() {
+            return;
+        }
+        if self.done == self.buf.len() {
+            self.buf.clear();
+            if self.buf.capacity() > 256 * 1024 {
+                self.buf = Vec::new();
+            }
+        } else if self.done > 4096 && self.done > self.buf.len() / 2 {
+            self.buf.drain(..self.done);
+        } else {
+            return;
+        }
+        self.parsed -= self.done;
+        self.done = 0;
+    }
+
+    /// Parses ahead up to a batch of commands; returns how many wait to be executed.
+    ///
+    /// # Errors
+    /// When the bytes are no request; what was parsed before them may still be executed.
+    pub fn parse(&mut self, limits: Limits) -> Result<usize, ProtocolError> {
+        if self.next == self.commands.len() {
+            self.commands.clear();
+            self.next = 0;
+            match &mut self.partial {
+                None => self.spans.clear(),
+                Some(p) => {
+                    self.spans.drain(..p.first_span);
+                    p.first_span = 0;
+                }
+            }
+        }
+        while self.commands.len() - self.next < BATCH && self.parsed < self.buf.len() {
+            if !self.parse_one(limits)? {
+                break;
+            }
+        }
+        Ok(self.commands.len() - self.next)
+    }
+
+    /// The commands that were parsed and not yet executed, first to last.
+    pub fn upcoming(&self) -> impl Iterator<Item = Argv<'_>> {
+        self.commands[self.next..].iter().map(|c| self.view(c))
+    }
+
+    /// The next command, if one waits. It stays readable until the next call that changes the buffer.
+    pub fn current(&self) -> Option<Argv<'_>> {
+        self.commands.get(self.next).map(|c| self.view(c))
+    }
+
+    /// Marks the current command as executed; returns the number of bytes it took on the wire.
+    pub fn advance(&mut self) -> usize {
+        let Some(c) = self.commands.get(self.next) else { return 0 };
+        let taken = c.end - self.done;
+        self.done = c.end;
+        self.next += 1;
+        taken
+    }
+
+    /// The bytes from the end of the last executed command to the end of the current one.
+    pub fn current_wire(&self) -> &[u8] {
+        self.commands.get(self.next).map_or(&[], |c| &self.buf[self.done..c.end])
+    }
+
+    fn view(&self, c: &Command) -> Argv<'_> {
+        Argv::new(&self.buf[c.start..c.end], &self.spans[c.first_span..c.last_span], c.canonical)
+    }
+
+    /// Parses one command; false when it has not arrived whole. Empty lines and empty arrays are passed over.
+    fn parse_one(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
+        if self.partial.is_some() || self.buf[self.parsed] == b'*' { self.parse_array(limits) } else { self.parse_inline() }
+    }
+
+    fn parse_inline(&mut self) -> Result<bool, ProtocolError> {
+        let rest = &mut self.buf[self.parsed..];
+        let Some(newline) = memchr::memchr(b'\n', rest) else {
+            return if rest.len() > INLINE_MAX { err("too big inline request") } else { Ok(false) };
+        };
+        let line_end = if newline > 0 && rest[newline - 1] == b'\r' { newline - 1 } else { newline };
+        let first_span = self.spans.len();
+        if inline::split_in_place(&mut rest[..line_end], &mut self.spans).is_none() {
+            return err("unbalanced quotes in request");
+        }
+        self.finish(self.parsed + newline + 1, first_span, false);
+        Ok(true)
+    }
+
+    fn parse_array(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
+        let mut p = match self.partial {
+            Some(p) => p,
+            None => {
+                let Some((text, next)) = line(&self.buf[self.parsed..], 1) else {
+                    return self.unfinished_line(self.parsed, "too big mbulk count string");
+                };
+                let n = parse_i64(text).filter(|n| *n <= MULTIBULK_MAX);
+                match n {
+                    None => return err("invalid multibulk length"),
+                    Some(n) if n > 10 && !limits.authenticated => return err("unauthenticated multibulk length"),
+                    Some(n) if n <= 0 => {
+                        self.parsed += next;
+                        if self.next == self.commands.len() {
+                            self.done = self.parsed;
+                        }
+                        return Ok(true);
+                    }
+                    Some(n) => {
+                        Partial { first_span: self.spans.len(), cursor: next, left: n as usize, bulk: None }
+                    }
+                }
+            }
+        };
+        let start = self.parsed;
+        while p.left > 0 {
+            let rest = &self.buf[start..];
+            let len = match p.bulk {
+                Some(len) => len,
+                None => {
+                    if let Some(&c) = rest.get(p.cursor)
+                        && c != b'$'
+                    {
+                        return err(&format!("expected '$', got '{}'", c as char));
+                    }
+                    let Some((text, next)) = line(rest, p.cursor + 1) else {
+                        self.partial = Some(p);
+                        return self.unfinished_line(start + p.cursor, "too big bulk count string");
+                    };
+                    let len = parse_i64(text).and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= limits.bulk);
+                    match len {
+                        None => return err("invalid bulk length"),
+                        Some(n) if n > 16384 && !limits.authenticated => return err("unauthenticated bulk length"),
+                        Some(n) => {
+                            p.cursor = next;
+                            n
+                        }
+                    }
+                }
+            };
+            if rest.len() < p.cursor + len + 2 {
+                p.bulk = Some(len);
+                self.partial = Some(p);
+                return Ok(false);
+            }
+            let (Ok(at), Ok(size)) = (u32::try_from(p.cursor), u32::try_from(len)) else {
+                return err("too big request");
+            };
+            self.spans.push(Span { start: at, len: size });
+            p.cursor += len + 2;
+            p.bulk = None;
+            p.left -= 1;
+        }
+        self.partial = None;
+        self.finish(start + p.cursor, p.first_span, true);
+        Ok(true)
+    }
+
+    fn finish(&mut self, end: usize, first_span: usize, canonical: bool) {
+        if self.spans.len() > first_span {
+            let last_span = self.spans.len();
+            self.commands.push(Command { start: self.parsed, end, first_span, last_span, canonical });
+        } else if self.next == self.commands.len() {
+            self.done = end;
+        }
+        self.parsed = end;
+    }
+
+    fn unfinished_line(&self, from: usize, what: &str) -> Result<bool, ProtocolError> {
+        if self.buf.len() - from > INLINE_MAX { err(what) } else { Ok(false) }
+    }
+}
+
+/// The text from `from` up to `\r\n`, and the offset after it.
+fn line(buf: &[u8], from: usize) -> Option<(&[u8], usize)> {
+    let rest = buf.get(from..)?;
+    let end = memchr::memchr(b'\r', rest)?;
+    (end + 1 < rest.len()).then_some((&rest[..end], from + end + 2))
+}
+
+fn err<T>(text: &str) -> Result<T, ProtocolError> {
+    Err(ProtocolError(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Limits = Limits { bulk: 512 << 20, authenticated: true };
+
+    fn all(q: &mut QueryBuf) -> Vec<Vec<Vec<u8>>> {
+        let mut out = Vec::new();
+        while q.parse(OPEN).unwrap() > 0 {
+            while let Some(argv) = q.current() {
+                out.push(argv.iter().map(<[u8]>::to_vec).collect());
+                q.advance();
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_pipeline_is_parsed_the_same_however_the_network_cuts_it() {
+        let wire = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nPING \"x y\"\r\n\r\n*0\r\n*3\r\n$3\r\nSET\r\n$0\r\n\r\n$5\r\n\r\n\r\n!\r\n*1\r\n$4\r\nQUIT\r\n";
+        let mut whole = QueryBuf::default();
+        whole.push(wire);
+        let expected = all(&mut whole);
+        assert_eq!(expected.len(), 4);
+        assert_eq!(expected[1], [b"PING".to_vec(), b"x y".to_vec()]);
+        assert_eq!(expected[2], [b"SET".to_vec(), b"".to_vec(), b"\r\n\r\n!".to_vec()]);
+        for step in 1..wire.len() {
+            let (mut q, mut got, mut taken) = (QueryBuf::default(), Vec::new(), 0);
+            for piece in wire.chunks(step) {
+                q.push(piece);
+                while q.parse(OPEN).unwrap() > 0 {
+                    while let Some(argv) = q.current() {
+                        got.push(argv.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+                        taken += q.advance();
+                    }
+                }
+            }
+            assert_eq!(got, expected, "pieces of {step}");
+            assert!(taken <= wire.len());
+            assert!(q.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_forwarded_verbatim_is_the_command_as_it_came() {
+        let mut q = QueryBuf::default();
+        q.push(b"*1\r\n$4\r\nPING\r\nPING\r\n");
+        q.parse(OPEN).unwrap();
+        assert_eq!(q.current().unwrap().raw(), Some(&b"*1\r\n$4\r\nPING\r\n"[..]));
+        q.advance();
+        assert_eq!(q.current().unwrap().raw(), None);
+        assert_eq!(q.current().unwrap().to_owned().argv().raw(), Some(&b"*1\r\n$4\r\nPING\r\n"[..]));
+    }
+
+    #[test]
+    fn bad_requests_say_what_is_wrong() {
+        for (wire, why) in [
+            ("*1\r\n:3\r\n", "expected '$', got ':'"),
+            ("*x\r\n", "invalid multibulk length"),
+            ("*1048577\r\n", "invalid multibulk length"),
+            ("*1\r\n$-1\r\n", "invalid bulk length"),
+            ("*1\r\n$536870913\r\n", "invalid bulk length"),
+            ("\"a\r\n", "unbalanced quotes in request"),
+        ] {
+            let mut q = QueryBuf::default();
+            q.push(wire.as_bytes());
+            assert_eq!(q.parse(OPEN).unwrap_err().0, why, "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_password_may_not_hold_memory() {
+        let limits = Limits { bulk: 512 << 20, authenticated: false };
+        for (wire, why) in
+            [("*11\r\n", "unauthenticated multibulk length"), ("*1\r\n$16385\r\n", "unauthenticated bulk length")]
+        {
+            let mut q = QueryBuf::default();
+            q.push(wire.as_bytes());
+            assert_eq!(q.parse(limits).unwrap_err().0, why);
+        }
+    }
+}
