@@ -1,1 +1,10 @@
-//! net
+//! The network: readiness, listeners, sockets. Knows nothing of commands.
+
+pub mod listener;
+pub mod poll;
+pub mod resolve;
+pub mod stream;
+pub mod waker;
+
+pub use poll::{Event, Interest, Poll, Token};
+pub use stream::Stream;

@@ -1,0 +1,100 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::Stream;
+
+/// What came in through a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Clients over TCP.
+    Tcp,
+    /// Clients over a Unix socket.
+    Unix,
+    /// HTTP for metrics and probes.
+    Metrics,
+}
+
+/// A listening socket; a Unix socket's file goes with it.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    path: Option<PathBuf>,
+    /// What it listens for.
+    pub kind: Kind,
+}
+
+impl Listener {
+    /// Listens on one address of `bind`: `*`, `::*`, an IP address, or a name.
+    ///
+    /// # Errors
+    /// Those of the look-up, `bind` and `listen`.
+    pub fn tcp(address: &str, port: u16, backlog: i32, kind: Kind) -> io::Result<Self> {
+        let ip: IpAddr = match address {
+            "*" => Ipv4Addr::UNSPECIFIED.into(),
+            "::*" => Ipv6Addr::UNSPECIFIED.into(),
+            _ => match address.parse() {
+                Ok(ip) => ip,
+                Err(_) => {
+                    let mut found = std::net::ToSocketAddrs::to_socket_addrs(&(address, port))?;
+                    found.next().ok_or_else(|| io::Error::other("name has no address"))?.ip()
+                }
+            },
+        };
+        let addr = SocketAddr::new(ip, port);
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&addr.into())?;
+        Self::listen(socket, backlog, None, kind)
+    }
+
+    /// Listens on a Unix socket at `path`, replacing a left-over one; `mode` are its permission bits, 0 for the default.
+    ///
+    /// # Errors
+    /// Those of `bind`, `chmod` and `listen`.
+    pub fn unix(path: &Path, mode: u32, backlog: i32) -> io::Result<Self> {
+        let _ = std::fs::remove_file(path);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        if mode != 0 {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        }
+        Self::listen(socket, backlog, Some(path.to_owned()), Kind::Unix)
+    }
+
+    fn listen(socket: Socket, backlog: i32, path: Option<PathBuf>, kind: Kind) -> io::Result<Self> {
+        socket.listen(backlog)?;
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket, path, kind })
+    }
+
+    /// The next waiting connection.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits.
+    pub fn accept(&self) -> io::Result<Stream> {
+        let (socket, _) = self.socket.accept()?;
+        Stream::accepted(socket)
+    }
+
+    /// Removes a Unix socket's file.
+    pub fn unlink(&self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

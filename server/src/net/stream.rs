@@ -1,0 +1,158 @@
+//! A connected socket, TCP or Unix, never blocking.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+
+/// A connected (or connecting) socket.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    unix: bool,
+}
+
+impl Stream {
+    /// Takes over an accepted socket.
+    ///
+    /// # Errors
+    /// When it can't be set to non-blocking.
+    pub fn accepted(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let unix = socket.domain()? == Domain::UNIX;
+        Ok(Stream { socket, unix })
+    }
+
+    /// Begins a TCP connection; writability tells that it ended, [`take_error`](Self::take_error) how.
+    ///
+    /// # Errors
+    /// When it fails at once.
+    pub fn connect(addr: SocketAddr, source: Option<SocketAddr>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        if let Some(source) = source {
+            socket.set_reuse_address(true)?;
+            socket.bind(&source.into())?;
+        }
+        match socket.connect(&addr.into()) {
+            Ok(()) => {}
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(e) => return Err(e),
+        }
+        Ok(Stream { socket, unix: false })
+    }
+
+    /// The pending error of the socket, such as a refused connection.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn take_error(&self) -> io::Result<()> {
+        match self.socket.take_error()? {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this is a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        self.unix
+    }
+
+    /// No Nagle, and keep-alive probes after `keepalive` of silence (0: none). Failures do no harm.
+    pub fn tune(&self, keepalive: Duration) {
+        if self.unix {
+            return;
+        }
+        let _ = self.socket.set_tcp_nodelay(true);
+        if !keepalive.is_zero() {
+            let probes = TcpKeepalive::new()
+                .with_time(keepalive)
+                .with_interval((keepalive / 3).max(Duration::from_secs(1)))
+                .with_retries(3);
+            let _ = self.socket.set_tcp_keepalive(&probes);
+        }
+    }
+
+    /// Turns Nagle's algorithm on or off.
+    pub fn set_nodelay(&self, nodelay: bool) {
+        if !self.unix {
+            let _ = self.socket.set_tcp_nodelay(nodelay);
+        }
+    }
+
+    /// Appends up to `room` bytes to `buf`, whose spare capacity is at least that. 0: the peer closed.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there; otherwise the connection is broken.
+    pub fn read_into(&self, buf: &mut Vec<u8>, room: usize) -> io::Result<usize> {
+        debug_assert!(buf.capacity() - buf.len() >= room);
+        Ok(rustix::io::read(&self.socket, rustix::buffer::spare_capacity(buf))?)
+    }
+
+    /// Writes what the kernel takes.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes nothing; otherwise the connection is broken.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(&self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
+    }
+
+    /// `ip:port` of the peer, or `path:0` of a Unix socket.
+    pub fn peer(&self) -> String {
+        describe(self.socket.peer_addr())
+    }
+
+    /// `ip:port` of this side.
+    pub fn local(&self) -> String {
+        describe(self.socket.local_addr())
+    }
+
+    /// The peer's address, when it is an IP address.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()?.as_socket()
+    }
+
+    /// The descriptor's number, as CLIENT LIST shows it.
+    pub fn number(&self) -> i32 {
+        self.socket.as_raw_fd()
+    }
+
+    /// Lets reads and writes block, `timeout` at most each: for the parts of a sync in which nothing else may run.
+    pub fn set_blocking(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_nonblocking(timeout.is_none())?;
+        self.socket.set_read_timeout(timeout)?;
+        self.socket.set_write_timeout(timeout)
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn describe(addr: io::Result<socket2::SockAddr>) -> String {
+    match addr {
+        Ok(a) => match (a.as_socket(), a.as_pathname()) {
+            (Some(SocketAddr::V4(a)), _) => a.to_string(),
+            (Some(SocketAddr::V6(a)), _) => match a.ip().to_ipv4_mapped() {
+                Some(ip) => format!("{ip}:{}", a.port()),
+                None => a.to_string(),
+            },
+            (None, Some(path)) => format!("{}:0", path.display()),
+            (None, None) => "/unixsocket:0".to_owned(),
+        },
+        Err(_) => "?:0".to_owned(),
+    }
+}
+
+/// The first bytes that wait on `fd` as seen by the kernel, without taking them; used to tell a dead peer.
+pub fn peer_closed(fd: BorrowedFd<'_>) -> bool {
+    let mut byte = [0u8; 1];
+    matches!(
+        rustix::net::recv(fd, &mut byte, rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT),
+        Ok((_, 0))
+    ) && SockRef::from(&fd).take_error().is_ok()
+}
