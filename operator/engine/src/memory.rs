@@ -1,0 +1,80 @@
+//! What is kept between two calls of [`crate::decide`]. It may be lost at any time; that is safe and costs at most a wait.
+
+use crate::observe::Millis;
+
+/// What the engine gets back at its next call, untouched. `Memory::default()` after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// When this operator last voted for anybody.
+    pub last_vote_ms: Option<Millis>,
+    /// What was voted last, so as not to repeat it: run id, epoch, token.
+    pub voted: Option<(String, u64, u64)>,
+    /// Since when each life of an instance is known not to be attached to the primary of the epoch being replaced.
+    pub detached: Vec<Seen>,
+    /// The primary's offset when it first confirmed the guard of this term.
+    pub armed: Option<Armed>,
+    /// Per replica: when it was last known to hold what the primary held.
+    pub current: Vec<Current>,
+    /// The takeover under way, for its timeline.
+    pub takeover: Option<Progress>,
+    /// When the high-water mark was last written.
+    pub lineage_written_ms: Option<Millis>,
+    /// The last sign of life of the recorded primary.
+    pub primary_seen_ms: Option<Millis>,
+    /// The conditions and holds that an event was already emitted for.
+    pub told: Vec<String>,
+}
+
+/// When something was first seen of one life of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The epoch that it was seen for.
+    pub epoch: u64,
+    /// The instance.
+    pub name: String,
+    /// Its life; `None`: whichever it was, it is dead.
+    pub run_id: Option<String>,
+    /// When the answer came that showed it.
+    pub at_ms: Millis,
+}
+
+/// The primary's confirmation of its guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Armed {
+    /// The record that asked for it.
+    pub term: u64,
+    /// The primary's life.
+    pub run_id: String,
+    /// The primary's offset in that answer: all that was answered without the guard is below.
+    pub offset: u64,
+    /// When that answer was asked for.
+    pub asked_ms: Millis,
+}
+
+/// How far a replica has followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// The replica.
+    pub name: String,
+    /// Its life.
+    pub run_id: String,
+    /// It held at this time what the primary held then (at least).
+    pub as_of_ms: Option<Millis>,
+    /// The primary's offset that it is being measured against, and when that was asked for.
+    pub mark: (u64, Millis),
+}
+
+/// The times of a takeover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The epoch being made.
+    pub epoch: u64,
+    /// When the record was first seen.
+    pub recorded_ms: Millis,
+    /// From the last sign of life to the record, where known.
+    pub detected_ms: Option<Millis>,
+    /// When the target first answered as primary of the epoch.
+    pub promoted_ms: Option<Millis>,
+    /// The last offset known of the primary being replaced.
+    pub old_offset: Option<u64>,
+}
