@@ -3,5 +3,11 @@
 //! * [`table`]: the hash table of keys and of large collections
 //! * [`rng`]: the random numbers of the data path
 
+pub mod elem;
+pub mod limits;
+pub mod num;
 pub mod rng;
+pub mod sizes;
 pub mod table;
+#[cfg(test)]
+mod test_util;

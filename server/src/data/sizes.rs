@@ -1,0 +1,68 @@
+//! How much memory the allocator really hands out for a request.
+
+/// The allocator's size class for `n` bytes: eight bytes, multiples of 16 up to 128, then four classes for each doubling
+/// (jemalloc's spacing). Buffers grow to this size, because the rest of the class would be lost anyway.
+pub fn size_class(n: usize) -> usize {
+    match n {
+        0 => 0,
+        1..=8 => 8,
+        9..=128 => (n + 15) & !15,
+        _ => {
+            let spacing = 1usize << ((n - 1).ilog2() - 2);
+            n.checked_next_multiple_of(spacing).unwrap_or(n)
+        }
+    }
+}
+
+/// Makes room for `additional` more items, to the end of the allocator's size class and no further: a vector's usual
+/// doubling wastes up to half of a value that has stopped growing.
+pub fn reserve_class<T>(vec: &mut Vec<T>, additional: usize) {
+    let needed = vec.len() + additional;
+    if needed > vec.capacity() {
+        let item = size_of::<T>().max(1);
+        let capacity = size_class(needed.saturating_mul(item)) / item;
+        vec.reserve_exact(capacity.max(needed) - vec.len());
+    }
+}
+
+/// Gives memory back when less than half of the buffer is used.
+pub fn shrink_class<T>(vec: &mut Vec<T>) {
+    let item = size_of::<T>().max(1);
+    let capacity = size_class(vec.len() * item) / item;
+    if capacity * 2 <= vec.capacity() {
+        vec.shrink_to(capacity);
+    }
+}
+
+/// Bytes on the heap behind a vector.
+pub fn vec_heap<T>(vec: &Vec<T>) -> usize {
+    size_class(vec.capacity() * size_of::<T>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_the_allocator() {
+        let pairs = [(1, 8), (9, 16), (100, 112), (128, 128), (129, 160), (160, 160), (161, 192), (257, 320)];
+        for (n, class) in pairs {
+            assert_eq!(size_class(n), class, "{n}");
+        }
+        assert_eq!(size_class(8193), 10240);
+        assert_eq!(size_class(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn a_growing_buffer_keeps_no_more_than_its_class() {
+        let mut v: Vec<u8> = Vec::new();
+        for n in 1..5000 {
+            reserve_class(&mut v, 1);
+            v.push(0);
+            assert_eq!(v.capacity(), size_class(n));
+        }
+        v.truncate(10);
+        shrink_class(&mut v);
+        assert!(v.capacity() <= 32);
+    }
+}
