@@ -5,6 +5,7 @@
 
 pub mod elem;
 pub mod limits;
+pub mod listpack;
 pub mod num;
 pub mod rng;
 pub mod sizes;
