@@ -4,6 +4,7 @@
 //! * [`rng`]: the random numbers of the data path
 
 pub mod elem;
+pub mod intset;
 pub mod limits;
 pub mod listpack;
 pub mod num;
