@@ -2,6 +2,9 @@
 //!
 //! * [`table`]: the hash table of keys and of large collections
 //! * [`rng`]: the random numbers of the data path
+//! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
+//! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
+//! * [`sizes`]: what an allocation really takes
 
 pub mod elem;
 pub mod intset;
