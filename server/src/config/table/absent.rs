@@ -1,0 +1,114 @@
+//! Parts of Valkey that this server does not have: cluster mode, slot migration, TLS.
+
+/// See [`super`] for what the columns mean.
+macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! { $then $rest $($rows)*
+    /// Cluster mode; must be off.
+    cluster_enabled: bool = false, "cluster-enabled", flag().checked(checks::cluster_enabled), None, NoEffectHere, Immutable;
+    /// Databases in cluster mode.
+    cluster_databases: usize = 1, "cluster-databases", number(1, INT_MAX), None, NoEffectHere, Immutable;
+    /// File of the cluster's state.
+    cluster_config_file: Vec<u8> = b"nodes.conf".to_vec(), "cluster-config-file", text().checked(checks::cluster_config_file), None, NoEffectHere, Immutable;
+    /// Whether that file must be on disk before going on.
+    cluster_config_save_behavior: ClusterConfigSave = ClusterConfigSave::Sync, "cluster-config-save-behavior", one_of(), None, NoEffectHere;
+    /// Port of the cluster bus.
+    cluster_port: u16 = 0, "cluster-port", number(0, 65535), None, NoEffectHere, Immutable;
+    /// Milliseconds after which a node counts as failed.
+    cluster_node_timeout: i64 = 15000, "cluster-node-timeout", number(0, LONG_MAX), None, NoEffectHere;
+    /// Milliseconds between pings.
+    cluster_ping_interval: i64 = 0, "cluster-ping-interval", number(0, LONG_MAX), None, NoEffectHere, Hidden;
+    /// Share of nodes in a gossip message.
+    cluster_message_gossip_perc: u32 = 10, "cluster-message-gossip-perc", number(1, 100), None, NoEffectHere, Hidden;
+    /// Milliseconds of a manual failover.
+    cluster_manual_failover_timeout: i64 = 5000, "cluster-manual-failover-timeout", number(1, INT_MAX), None, NoEffectHere;
+    /// Seconds for which a forgotten node stays out.
+    cluster_blacklist_ttl: u64 = 60, "cluster-blacklist-ttl", number(0, ULONG_MAX), None, NoEffectHere;
+    /// Serves pubsub on shards while the cluster is down.
+    cluster_allow_pubsubshard_when_down: bool = true, "cluster-allow-pubsubshard-when-down", flag(), None, NoEffectHere;
+    /// Serves reads while the cluster is down.
+    cluster_allow_reads_when_down: bool = false, "cluster-allow-reads-when-down", flag(), None, NoEffectHere;
+    /// Lets replicas move to primaries without any.
+    cluster_allow_replica_migration: bool = true, "cluster-allow-replica-migration", flag(), None, NoEffectHere;
+    /// Replicas that a primary keeps in that.
+    cluster_migration_barrier: u32 = 1, "cluster-migration-barrier", number(0, INT_MAX), None, NoEffectHere;
+    /// Keeps a replica from failing over.
+    cluster_replica_no_failover: bool = false, "cluster-replica-no-failover" | "cluster-slave-no-failover", flag(), None, NoEffectHere;
+    /// How old a replica's data may be for a failover.
+    cluster_replica_validity_factor: u32 = 10, "cluster-replica-validity-factor" | "cluster-slave-validity-factor", number(0, INT_MAX), None, NoEffectHere;
+    /// Serves nothing unless all slots are served.
+    cluster_require_full_coverage: bool = true, "cluster-require-full-coverage", flag(), None, NoEffectHere;
+    /// Bytes that may wait on a link of the bus.
+    cluster_link_sendbuf_limit: u64 = 0, "cluster-link-sendbuf-limit", memory(0, ULONG_MAX), None, NoEffectHere;
+    /// What clients are told to connect to.
+    cluster_preferred_endpoint_type: ClusterEndpoint = ClusterEndpoint::Ip, "cluster-preferred-endpoint-type", one_of(), None, NoEffectHere;
+    /// Announced address.
+    cluster_announce_ip: Vec<u8> = vec![], "cluster-announce-ip", optional_text(), None, NoEffectHere;
+    /// Announced IPv4 address for clients.
+    cluster_announce_client_ipv4: Vec<u8> = vec![], "cluster-announce-client-ipv4", optional_text().checked(checks::ipv4), None, NoEffectHere;
+    /// Announced IPv6 address for clients.
+    cluster_announce_client_ipv6: Vec<u8> = vec![], "cluster-announce-client-ipv6", optional_text().checked(checks::ipv6), None, NoEffectHere;
+    /// Announced host name.
+    cluster_announce_hostname: Vec<u8> = vec![], "cluster-announce-hostname", optional_text().checked(checks::hostname), None, NoEffectHere;
+    /// Announced name for people.
+    cluster_announce_human_nodename: Vec<u8> = vec![], "cluster-announce-human-nodename", optional_text(), None, NoEffectHere;
+    /// Announced port.
+    cluster_announce_port: u16 = 0, "cluster-announce-port", number(0, 65535), None, NoEffectHere;
+    /// Announced TLS port.
+    cluster_announce_tls_port: u16 = 0, "cluster-announce-tls-port", number(0, 65535), None, NoEffectHere;
+    /// Announced port of the bus.
+    cluster_announce_bus_port: u16 = 0, "cluster-announce-bus-port", number(0, 65535), None, NoEffectHere;
+    /// Announced port for clients.
+    cluster_announce_client_port: u16 = 0, "cluster-announce-client-port", number(0, 65535), None, NoEffectHere;
+    /// Announced TLS port for clients.
+    cluster_announce_client_tls_port: u16 = 0, "cluster-announce-client-tls-port", number(0, 65535), None, NoEffectHere;
+    /// Counts the use of each slot.
+    cluster_slot_stats_enabled: bool = false, "cluster-slot-stats-enabled", flag(), None, NoEffectHere;
+    /// Entries of the log of slot migrations.
+    cluster_slot_migration_log_max_len: usize = 1000, "cluster-slot-migration-log-max-len", number(0, LONG_MAX), None, NoEffectHere;
+    /// Bytes that may be missing when a slot changes hands; -1 for any.
+    slot_migration_max_failover_repl_bytes: i64 = 0, "slot-migration-max-failover-repl-bytes", memory(-1, LONG_MAX), None, NoEffectHere;
+    /// TLS port; must be 0.
+    tls_port: u16 = 0, "tls-port", number(0, 65535).checked(checks::tls_port), None, NoEffectHere;
+    /// TLS towards the primary; must be off.
+    tls_replication: bool = false, "tls-replication", flag().checked(checks::tls_replication), None, NoEffectHere;
+    /// TLS on the cluster bus.
+    tls_cluster: bool = false, "tls-cluster", flag(), None, NoEffectHere;
+    /// Whether clients show a certificate.
+    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, "tls-auth-clients", one_of(), None, NoEffectHere;
+    /// The user that a certificate stands for.
+    tls_auth_clients_user: TlsAuthClientsUser = TlsAuthClientsUser::Off, "tls-auth-clients-user", one_of(), None, NoEffectHere;
+    /// Seconds between looks for changed certificates; 0 for never.
+    tls_auto_reload_interval: u32 = 0, "tls-auto-reload-interval", number(0, INT_MAX), None, NoEffectHere;
+    /// The server's certificate.
+    tls_cert_file: Vec<u8> = vec![], "tls-cert-file", optional_text(), None, NoEffectHere, Reapply;
+    /// Its key.
+    tls_key_file: Vec<u8> = vec![], "tls-key-file", optional_text(), None, NoEffectHere, Reapply;
+    /// The key's password.
+    tls_key_file_pass: Vec<u8> = vec![], "tls-key-file-pass", optional_text(), None, NoEffectHere, Sensitive;
+    /// Certificate for connections that the server opens.
+    tls_client_cert_file: Vec<u8> = vec![], "tls-client-cert-file", optional_text(), None, NoEffectHere, Reapply;
+    /// Its key.
+    tls_client_key_file: Vec<u8> = vec![], "tls-client-key-file", optional_text(), None, NoEffectHere, Reapply;
+    /// The key's password.
+    tls_client_key_file_pass: Vec<u8> = vec![], "tls-client-key-file-pass", optional_text(), None, NoEffectHere, Sensitive;
+    /// Diffie-Hellman parameters.
+    tls_dh_params_file: Vec<u8> = vec![], "tls-dh-params-file", optional_text(), None, NoEffectHere, Reapply;
+    /// Certificates of authorities.
+    tls_ca_cert_file: Vec<u8> = vec![], "tls-ca-cert-file", optional_text(), None, NoEffectHere, Reapply;
+    /// Directory of such certificates.
+    tls_ca_cert_dir: Vec<u8> = vec![], "tls-ca-cert-dir", optional_text(), None, NoEffectHere, Reapply;
+    /// Versions of TLS.
+    tls_protocols: Vec<u8> = vec![], "tls-protocols", optional_text(), None, NoEffectHere;
+    /// Ciphers of TLS 1.2.
+    tls_ciphers: Vec<u8> = vec![], "tls-ciphers", optional_text(), None, NoEffectHere;
+    /// Ciphers of TLS 1.3.
+    tls_ciphersuites: Vec<u8> = vec![], "tls-ciphersuites", optional_text(), None, NoEffectHere;
+    /// Whose order of ciphers counts.
+    tls_prefer_server_ciphers: bool = false, "tls-prefer-server-ciphers", flag(), None, NoEffectHere;
+    /// Lets clients resume sessions.
+    tls_session_caching: bool = true, "tls-session-caching", flag(), None, NoEffectHere;
+    /// Sessions that are kept.
+    tls_session_cache_size: u32 = 20480, "tls-session-cache-size", number(0, INT_MAX), None, NoEffectHere;
+    /// Seconds for which they are kept.
+    tls_session_cache_timeout: u32 = 300, "tls-session-cache-timeout", number(0, INT_MAX), None, NoEffectHere;
+} } }
+pub(super) use absent_rows;

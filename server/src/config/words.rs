@@ -1,0 +1,158 @@
+//! Splitting a line into words and quoting a word, by the rules of Valkey's configuration files.
+
+/// Splits a line into words.
+///
+/// Words are separated by blanks. In double quotes stand the escapes `\n \r \t \b \a \xHH`, any other `\c` means `c`;
+/// in single quotes only `\'` is one. A closing quote ends its word: what follows must be a blank or the end of the
+/// line. `None` when the quotes do not balance.
+pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut words = Vec::new();
+    let mut rest = line;
+    loop {
+        rest = rest.iter().position(|byte| !is_blank(*byte)).map_or(&[][..], |start| &rest[start..]);
+        if rest.is_empty() {
+            return Some(words);
+        }
+        let mut word = Vec::new();
+        rest = take_word(rest, &mut word)?;
+        words.push(word);
+    }
+}
+
+/// Takes one word off a text that begins with it; returns what follows.
+fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some(rest),
+            [b'"', inside @ ..] => return closed(take_double_quoted(inside, word)?),
+            [b'\'', inside @ ..] => return closed(take_single_quoted(inside, word)?),
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// The text after a closing quote, if a word may end there.
+fn closed(after: &[u8]) -> Option<&[u8]> {
+    after.first().is_none_or(|byte| is_blank(*byte)).then_some(after)
+}
+
+fn take_double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [] => return None,
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                word.push(hex(*high) << 4 | hex(*low));
+                rest = after;
+            }
+            [b'\\', escaped, after @ ..] => {
+                word.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 8,
+                    b'a' => 7,
+                    other => *other,
+                });
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+fn take_single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [] => return None,
+            [b'\'', after @ ..] => return Some(after),
+            [b'\\', b'\'', after @ ..] => {
+                word.push(b'\'');
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// Puts a word of any bytes into double quotes, so that [`split`] gives it back.
+pub fn quote(word: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(word.len() + 2);
+    quoted.push(b'"');
+    for &byte in word {
+        match byte {
+            b'\\' | b'"' => quoted.extend([b'\\', byte]),
+            b'\n' => quoted.extend(b"\\n"),
+            b'\r' => quoted.extend(b"\\r"),
+            b'\t' => quoted.extend(b"\\t"),
+            7 => quoted.extend(b"\\a"),
+            8 => quoted.extend(b"\\b"),
+            b' '..=b'~' => quoted.push(byte),
+            _ => quoted.extend(format!("\\x{byte:02x}").into_bytes()),
+        }
+    }
+    quoted.push(b'"');
+    quoted
+}
+
+/// C's `isspace`.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit - b'A' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Option<Vec<String>> {
+        let words = split(line.as_bytes())?;
+        Some(words.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned()).collect())
+    }
+
+    #[test]
+    fn words_are_separated_by_blanks() {
+        assert_eq!(words(" save  3600\t1 "), Some(vec!["save".into(), "3600".into(), "1".into()]));
+        assert_eq!(words(""), Some(vec![]));
+        assert_eq!(words(" \t "), Some(vec![]));
+    }
+
+    #[test]
+    fn quotes_hold_blanks_and_escapes() {
+        assert_eq!(words(r#"requirepass "a b\"\x41\n\q""#), Some(vec!["requirepass".into(), "a b\"A\nq".into()]));
+        assert_eq!(words(r"requirepass 'a \x41 \' b'"), Some(vec!["requirepass".into(), r"a \x41 ' b".into()]));
+        assert_eq!(words(r#"save """#), Some(vec!["save".into(), String::new()]));
+        assert_eq!(split(br#""\xfF\x0g""#), Some(vec![b"\xffx0g".to_vec()]));
+    }
+
+    #[test]
+    fn a_quote_that_does_not_end_its_word_is_unbalanced() {
+        for line in [r#"a "b"#, r"a 'b", r#"a "b"c"#, r"a 'b'c", r#"a "b\"#, "\""] {
+            assert_eq!(words(line), None, "{line}");
+        }
+        assert_eq!(words(r#"ab"c d""#), Some(vec!["abc d".into()]));
+    }
+
+    #[test]
+    fn any_bytes_come_back_from_their_quoted_form() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(split(&quote(&all)), Some(vec![all]));
+        assert_eq!(quote(b"a\"\\\n\x01"), br#""a\"\\\n\x01""#);
+    }
+}
