@@ -4,11 +4,13 @@
 //! * [`rng`]: the random numbers of the data path
 //! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
 //! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
+//! * [`list`]: the list type, a listpack or a quicklist
 //! * [`sizes`]: what an allocation really takes
 
 pub mod elem;
 pub mod intset;
 pub mod limits;
+pub mod list;
 pub mod listpack;
 pub mod num;
 pub mod rng;

@@ -11,9 +11,9 @@ pub fn resolve(host: &str, port: u16, done: impl FnOnce(io::Result<SocketAddr>) 
     let host = host.to_owned();
     let thread = std::thread::Builder::new().name("resolve".to_owned());
     let spawned = thread.spawn(move || {
-        let found = (host.as_str(), port).to_socket_addrs().and_then(|mut all| {
-            all.next().ok_or_else(|| io::Error::other("the name has no address"))
-        });
+        let found = (host.as_str(), port)
+            .to_socket_addrs()
+            .and_then(|mut all| all.next().ok_or_else(|| io::Error::other("the name has no address")));
         done(found);
     });
     // Without a thread the look-up did not happen; the caller's retry is the remedy.

@@ -174,7 +174,11 @@ impl QueryBuf {
 
     /// Parses one command; false when it has not arrived whole. Empty lines and empty arrays are passed over.
     fn parse_one(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
-        if self.partial.is_some() || self.buf[self.parsed] == b'*' { self.parse_array(limits) } else { self.parse_inline() }
+        if self.partial.is_some() || self.buf[self.parsed] == b'*' {
+            self.parse_array(limits)
+        } else {
+            self.parse_inline()
+        }
     }
 
     fn parse_inline(&mut self) -> Result<bool, ProtocolError> {
@@ -209,9 +213,7 @@ impl QueryBuf {
                         }
                         return Ok(true);
                     }
-                    Some(n) => {
-                        Partial { first_span: self.spans.len(), cursor: next, left: n as usize, bulk: None }
-                    }
+                    Some(n) => Partial { first_span: self.spans.len(), cursor: next, left: n as usize, bulk: None },
                 }
             }
         };
