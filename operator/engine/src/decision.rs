@@ -7,9 +7,10 @@ use crate::record::{Quorum, Record};
 /// What [`crate::decide`] says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// To be written, with the precondition that the record in the observation is still the newest. There are no commands then.
+    /// To be written, with the precondition that the record in the observation is still the newest.
     pub record: Option<Record>,
-    /// To be sent, in this order for each instance.
+    /// To be sent now, in this order for each instance. Beside a record there are votes at most; those follow from the record in force and do
+    /// not wait for the new one to be written.
     pub commands: Vec<Command>,
     /// Who serves.
     pub endpoints: Endpoints,
@@ -21,6 +22,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// How many instances the platform should keep: more than asked for while those that leave are still needed.
     pub scale_to: u32,
+    /// Instances that may be restarted now, one of them at a time: all others hold what the primary holds.
+    pub restartable: Vec<String>,
     /// Call again at this time at the latest, even if nothing changes.
     pub recheck_at_ms: Millis,
     /// To be given back at the next call.

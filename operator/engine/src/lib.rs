@@ -6,7 +6,8 @@
 //! What a carrier promises:
 //! 1. It calls [`decide`] whenever something changed and at the latest at [`Decision::recheck_at_ms`], one call at a time for one resource.
 //! 2. If [`Decision::record`] is there, it writes that with the precondition that nobody else has written since the record in the observation
-//!    (Kubernetes: `resourceVersion`), and calls [`decide`] again with what came of it. A decision with a record carries no commands.
+//!    (Kubernetes: `resourceVersion`), and calls [`decide`] again with what came of it. Commands that need that record come with that call;
+//!    the votes that may stand beside a record are sent at once.
 //! 3. It sends [`Decision::commands`] as they stand, in order for each instance; a lost, late or refused command is no error: the engine sees
 //!    the effect or decides again.
 //! 4. It keeps [`Decision::memory`] for the next call. Losing it (a restart) is safe and costs at most a wait.

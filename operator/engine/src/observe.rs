@@ -94,10 +94,14 @@ pub enum Presence {
         /// The pod.
         uid: String,
     },
-    /// Its container is reported ended and is not running again: evidence of death for this uid.
+    /// Its container is reported ended and is not running again.
     Ended {
         /// The pod.
         uid: String,
+        /// The server's run id in the container that ended, where the carrier can tell (Kubernetes: the container's `finishedAt` is later than
+        /// the start that the server itself reported, both by the node's clock; local mode: the child's own). Evidence of death for that life
+        /// only: a late report of an earlier life's end says nothing about the next one. `None`: no evidence.
+        run_id: Option<String>,
     },
     /// The object is gone and none has taken its place. Proves nothing: the process may live on a node that nobody reaches.
     Gone,
@@ -112,7 +116,9 @@ impl Presence {
     /// The pod that this is said of.
     pub fn uid(&self) -> Option<&str> {
         match self {
-            Self::Waiting { uid } | Self::Running { uid } | Self::Ended { uid } | Self::NodeGone { uid } => Some(uid),
+            Self::Waiting { uid } | Self::Running { uid } | Self::Ended { uid, .. } | Self::NodeGone { uid } => {
+                Some(uid)
+            }
             Self::Unknown | Self::Gone => None,
         }
     }

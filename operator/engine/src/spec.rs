@@ -77,6 +77,8 @@ pub struct Spec {
     pub quorum_timeout_ms: Millis,
     /// Under `Async`, how far (in time) a replica may be behind and still be a successor.
     pub max_lag_ms: Millis,
+    /// How often the high-water mark in the record is renewed at most.
+    pub lineage_refresh_ms: Millis,
     /// How long a planned move may take before it is called off.
     pub move_timeout_ms: Millis,
     /// Whether a replica that may lack acknowledged writes may be promoted.
@@ -104,6 +106,7 @@ impl Default for Spec {
             detection_timeout_ms: 5_000,
             quorum_timeout_ms: 5_000,
             max_lag_ms: 10_000,
+            lineage_refresh_ms: 30_000,
             move_timeout_ms: 30_000,
             stale_replica: StaleReplica::default(),
             unfenced_takeover: UnfencedTakeover::default(),
