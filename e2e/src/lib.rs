@@ -1,6 +1,8 @@
 //! What the end-to-end tests share.
 
+pub mod ledger;
 pub mod programs;
 pub mod resp;
 pub mod server;
 pub mod wait;
+pub mod writer;
