@@ -55,17 +55,6 @@ If Debian has moved on to another upstream version, this script's table needs it
 names both); or set DEBIAN_MIRROR to an archive that still has it."
 }
 
-need() {
-  local missing=() want
-  for want in "$@"; do
-    dpkg-query -W -f '${Status}' "$want" 2>/dev/null | grep -q 'ok installed' || missing+=("$want")
-  done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  [ "$(id -u)" = 0 ] || fail "missing packages; as root: apt-get install ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-}
-
 build() {
   local name=$1 path=$2 sha=$3 work
   if [ -x "$peers/$name/bin/${name%%-*}-server" ]; then
@@ -73,7 +62,7 @@ build() {
     return 0
   fi
   command -v apt-get >/dev/null || fail "needs a Debian or Ubuntu machine"
-  need gcc make libc6-dev libssl-dev pkg-config xz-utils tcl procps
+  "$root/e2e/need.sh" gcc=cc make=make libc6-dev libssl-dev pkg-config=pkg-config xz-utils=xz tcl=tclsh procps=ps
   echo "$name: building (about two minutes on two cores)"
   work=$(mktemp -d "$peers/.$name.XXXXXX")
   # shellcheck disable=SC2064 # the name of now is meant
