@@ -1,1 +1,3 @@
-//! persistence
+//! Snapshots and logs of the data set on disk.
+
+pub mod rdb;

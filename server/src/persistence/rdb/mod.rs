@@ -1,0 +1,11 @@
+//! RDB: the binary form of a data set, in files, in full synchronisations and in DUMP payloads.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `format` | opcodes, type codes, versions, the first bytes of a file |
+//! | `crc64` | the checksum at the end of a file and of a DUMP payload |
+//! | `error` | what can be wrong with a file, and where |
+
+pub mod crc64;
+pub mod error;
+pub mod format;
