@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `format` | opcodes, type codes, versions, the first bytes of a file |
 //! | `crc64` | the checksum at the end of a file and of a DUMP payload |
+//! | `lzf` | the compression of strings |
 //! | `error` | what can be wrong with a file, and where |
 
 pub mod crc64;
 pub mod error;
 pub mod format;
+pub mod lzf;
