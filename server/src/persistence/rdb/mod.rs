@@ -5,9 +5,12 @@
 //! | `format` | opcodes, type codes, versions, the first bytes of a file |
 //! | `crc64` | the checksum at the end of a file and of a DUMP payload |
 //! | `lzf` | the compression of strings |
+//! | `writer`, `reader` | the primitives: lengths, strings, numbers, with a running checksum |
 //! | `error` | what can be wrong with a file, and where |
 
 pub mod crc64;
 pub mod error;
 pub mod format;
 pub mod lzf;
+pub mod reader;
+pub mod writer;
