@@ -7,10 +7,12 @@
 //! | `lzf` | the compression of strings |
 //! | `writer`, `reader` | the primitives: lengths, strings, numbers, with a running checksum |
 //! | `error` | what can be wrong with a file, and where |
+//! | `legacy` | ziplists and zipmaps, written by servers before Redis 7 |
 
 pub mod crc64;
 pub mod error;
 pub mod format;
+pub mod legacy;
 pub mod lzf;
 pub mod reader;
 pub mod writer;
