@@ -8,11 +8,13 @@
 //! | `writer`, `reader` | the primitives: lengths, strings, numbers, with a running checksum |
 //! | `error` | what can be wrong with a file, and where |
 //! | `legacy` | ziplists and zipmaps, written by servers before Redis 7 |
+//! | `parser` | a file as a sequence of items: opcodes and keys |
 
 pub mod crc64;
 pub mod error;
 pub mod format;
 pub mod legacy;
 pub mod lzf;
+pub mod parser;
 pub mod reader;
 pub mod writer;
