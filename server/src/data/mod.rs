@@ -5,9 +5,11 @@
 //! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
 //! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
 //! * [`list`]: the list type, a listpack or a quicklist
+//! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
 //! * [`sizes`]: what an allocation really takes
 
 pub mod elem;
+pub mod entry;
 pub mod intset;
 pub mod limits;
 pub mod list;
@@ -18,3 +20,4 @@ pub mod sizes;
 pub mod table;
 #[cfg(test)]
 mod test_util;
+pub mod value;
