@@ -1,0 +1,140 @@
+//! `spec.resources`, `spec.podTemplate` and `spec.services`: what users adjust on the objects made for them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use kube::core::Rule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Scalar;
+
+/// What the server's container asks for and may use at most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// What is reserved for it, such as `cpu: 500m` and `memory: 1Gi`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Scalar>,
+    /// What it may not exceed. When a memory limit is set and `config.maxmemory` is not, three quarters of the limit
+    /// become `maxmemory`: the rest is for replication buffers and for the copy that a snapshot makes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Scalar>,
+}
+
+/// Adjustments to the pods. A change here restarts the instances one by one, the primary last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodTemplate {
+    /// Labels to add.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        Rule::new("self.all(k, !k.startsWith('valkey-repl.dev/') && !k.startsWith('app.kubernetes.io/'))")
+        .message("spec.podTemplate.labels may not use the prefixes valkey-repl.dev/ and app.kubernetes.io/: they are the operator's"),
+    ]))]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations to add.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        Rule::new("self.all(k, !k.startsWith('valkey-repl.dev/'))")
+        .message("spec.podTemplate.annotations may not use the prefix valkey-repl.dev/: it is the operator's"),
+    ]))]
+    pub annotations: BTreeMap<String, String>,
+    /// Node labels that a pod's node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that the pods tolerate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// Where pods may and should run; replaces the default, which is to prefer a node without another instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// How the pods spread over zones and other domains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// Priority class of the pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+    /// Service account of the pods; the namespace's default when left out. Its token is not mounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// Names of the Secrets that the image is pulled with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<String>,
+    /// How long an instance may take to write its last snapshot when it is told to stop, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub termination_grace_period_seconds: i64,
+}
+
+impl Default for PodTemplate {
+    fn default() -> Self {
+        Self {
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            affinity: None,
+            topology_spread_constraints: Vec::new(),
+            priority_class_name: None,
+            service_account_name: None,
+            image_pull_secrets: Vec::new(),
+            termination_grace_period_seconds: 60,
+        }
+    }
+}
+
+/// The Services that clients connect to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Services {
+    /// `<name>-rw`, which leads to the primary.
+    pub rw: ServiceTemplate,
+    /// `<name>-ro`, which leads to the replicas that are in step, and to the primary while there is none.
+    pub ro: ServiceTemplate,
+}
+
+/// Adjustments to one Service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceTemplate {
+    /// How the Service is reached.
+    #[serde(rename = "type")]
+    pub kind: ServiceKind,
+    /// Labels to add.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations to add, such as a load balancer's settings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Which load balancer implementation serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancer_class: Option<String>,
+    /// Which client addresses a load balancer lets in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load_balancer_source_ranges: Vec<String>,
+}
+
+/// How a Service is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ServiceKind {
+    /// Inside the cluster.
+    #[default]
+    ClusterIP,
+    /// On a port of each node as well.
+    NodePort,
+    /// Through a load balancer as well.
+    LoadBalancer,
+}
+
+impl ServiceKind {
+    /// The name in a Service's `spec.type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClusterIP => "ClusterIP",
+            Self::NodePort => "NodePort",
+            Self::LoadBalancer => "LoadBalancer",
+        }
+    }
+}

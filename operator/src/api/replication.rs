@@ -1,0 +1,104 @@
+//! `spec.replication` and `spec.failover`: what an answered write is worth, and how fast a pair moves.
+
+use kube::core::{Duration, Rule};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How instances replicate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Replication {
+    /// What an answered write is worth. `Async`: Valkey's own promise, the primary answers at once; what no replica
+    /// had yet received is lost when the primary dies. `Sync`: a write is answered when another instance holds it;
+    /// with none attached, writes are refused. `Preferred`: as `Sync` while a replica keeps up; when none does, the
+    /// operator first records that, and then lets the primary go on alone. Default: `Preferred`; with `flavor: Stock`
+    /// it is `Async`, because stock servers have no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
+    /// How much of the replication stream an instance remembers, so that a replica that was away for a while is served
+    /// the missing part instead of everything. A number of bytes with an optional unit: k, kb, m, mb, g, gb.
+    #[schemars(length(max = 20), regex(pattern = "^[1-9][0-9]*([kKmMgG][bB]?)?$"))]
+    pub backlog_size: String,
+    /// Send a full synchronisation straight to the sockets, with no file in between.
+    pub diskless: bool,
+}
+
+impl Default for Replication {
+    fn default() -> Self {
+        Self { durability: None, backlog_size: "64mb".into(), diskless: true }
+    }
+}
+
+/// What an answered write is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Durability {
+    /// Answered by the primary alone.
+    Async,
+    /// Answered when a replica holds it, as long as one keeps up.
+    Preferred,
+    /// Answered only when a replica holds it.
+    Sync,
+}
+
+/// When the operator moves the primary, and how long each step may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("duration(self.detectionTimeout) <= duration(self.quorumTimeout)")
+    .message(kube::core::Message::Expression(
+        "'spec.failover.detectionTimeout (' + self.detectionTimeout + ') may not exceed quorumTimeout (' + self.quorumTimeout + \
+         '): an isolated primary would refuse writes before anybody looks for another; lower the first or raise the second'"
+            .into()))
+    .field_path(".detectionTimeout"),
+]))]
+pub struct Failover {
+    /// How long an instance may be silent before it counts as gone. A closed connection is noticed at once and does not
+    /// wait for this. Between 500ms and 60s.
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        Rule::new("duration(self) >= duration('500ms') && duration(self) <= duration('60s')")
+        .message("spec.failover.detectionTimeout must be a duration from 500ms to 60s, such as 3s"),
+    ]))]
+    pub detection_timeout: Duration,
+    /// How long the votes of a majority let a primary accept writes: one that hears of nobody for this long refuses
+    /// them, and no other is let in before. Between 1s and 60s. Not for stock images.
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('60s')")
+        .message("spec.failover.quorumTimeout must be a duration from 1s to 60s, such as 5s"),
+    ]))]
+    pub quorum_timeout: Duration,
+    /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and
+    /// the old primary goes on. Between 1s and 5m.
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('300s')")
+        .message("spec.failover.switchoverTimeout must be a duration from 1s to 5m, such as 10s"),
+    ]))]
+    pub switchover_timeout: Duration,
+    /// Whether a replica that is known to be behind may become primary when the primary is proven dead. `Allow` trades
+    /// the writes that it lacks for being up again; only with `durability: Async`.
+    pub stale_replica: StaleReplica,
+}
+
+impl Default for Failover {
+    fn default() -> Self {
+        let seconds = |n| Duration::from(std::time::Duration::from_secs(n));
+        Self {
+            detection_timeout: seconds(3),
+            quorum_timeout: seconds(5),
+            switchover_timeout: seconds(10),
+            stale_replica: StaleReplica::default(),
+        }
+    }
+}
+
+/// What to do when only a replica that is behind is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StaleReplica {
+    /// Wait for the primary or for a person.
+    #[default]
+    Forbid,
+    /// Let it take over, and say what that cost.
+    Allow,
+}

@@ -1,0 +1,9 @@
+//! The operator for `ValkeyReplication` resources.
+//!
+//! Data flows one way: watch → observe → decide ([`valkey_repl_engine`], pure) → act → status.
+//! [`api`] is what the user writes, [`resources`] what is made of it, [`instance`] the connection to one server,
+//! [`controller`] what ties them together in a cluster.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod api;
