@@ -85,5 +85,5 @@ pub(super) fn rules() -> Vec<Rule> {
 
 /// The remedy for a directive that `spec.config` may not set.
 pub fn owned(directive: &str) -> Option<&'static str> {
-    OWNED.iter().find(|(_, names)| names.iter().any(|name| *name == directive)).map(|(remedy, _)| *remedy)
+    OWNED.iter().find(|(_, names)| names.contains(&directive)).map(|(remedy, _)| *remedy)
 }

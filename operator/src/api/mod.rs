@@ -5,20 +5,27 @@
 
 mod config;
 mod pod;
+mod reduce;
 mod replication;
 mod scalar;
+mod status;
 mod storage;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, CustomResourceExt, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use valkey_repl_engine::Durability;
 
 pub use config::{MAX_DIRECTIVES, OWNED, owned};
 pub use pod::{PodTemplate, Resources, ServiceKind, ServiceTemplate, Services};
-pub use replication::{Durability, Failover, Replication, StaleReplica};
+pub use reduce::{ACCEPT_DATA_LOSS, SWITCHOVER};
+pub use replication::{Failover, Replication};
 pub use scalar::Scalar;
+pub use status::{InstanceStatus, ValkeyReplicationStatus};
 pub use storage::{AofFsync, Persistence, Retention, Storage};
 
 /// The API group, and the prefix of every label and annotation of the operator.
@@ -34,6 +41,7 @@ pub const GROUP: &str = "valkey-repl.dev";
     shortname = "vkr",
     category = "all",
     namespaced,
+    status = "ValkeyReplicationStatus",
     cel,
     derive = "PartialEq",
     doc = "A replicated Valkey: one primary, its replicas, and the Services that lead to them. Clients write to the Service `<name>-rw` and read from `<name>-ro`; the password is in the Secret `<name>-auth`.",
@@ -54,13 +62,13 @@ pub const GROUP: &str = "valkey-repl.dev";
 )]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("self.?replication.durability.orValue('') != 'Sync' || self.instances >= 2")
+    Rule::new("!has(self.replication.durability) || self.replication.durability != 'Sync' || self.instances >= 2")
     .message("spec.replication.durability Sync with spec.instances 1 would refuse every write: use 2 instances or more, or Preferred"),
-    Rule::new("self.failover.staleReplica != 'Allow' || self.?replication.durability.orValue(self.flavor == 'Stock' ? 'Async' : 'Preferred') == 'Async'")
-    .message("spec.failover.staleReplica Allow gives up writes that were answered: set spec.replication.durability to Async, or staleReplica to Forbid"),
+    Rule::new("self.failover.staleReplica != 'Allow' || (has(self.replication.durability) ? self.replication.durability == 'Async' : self.flavor == 'Stock')")
+    .message("spec.failover.staleReplica Allow gives up writes that were answered: set spec.replication.durability to Async, or staleReplica to Refuse"),
     Rule::new("self.flavor != 'Stock' || has(self.image)")
     .message("spec.flavor Stock needs spec.image, such as valkey/valkey:9.1"),
-    Rule::new("self.flavor != 'Stock' || self.?replication.durability.orValue('Async') == 'Async'")
+    Rule::new("self.flavor != 'Stock' || !has(self.replication.durability) || self.replication.durability == 'Async'")
     .message("spec.flavor Stock has no acknowledged writes: set spec.replication.durability to Async, or use the project's own server image"),
 ]))]
 pub struct ValkeyReplicationSpec {

@@ -3,6 +3,10 @@
 use kube::core::{Duration, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use valkey_repl_engine::{
+    Durability,
+    spec::{StaleReplica, UnfencedTakeover},
+};
 
 /// How instances replicate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,15 +33,11 @@ impl Default for Replication {
     }
 }
 
-/// What an answered write is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Durability {
-    /// Answered by the primary alone.
-    Async,
-    /// Answered when a replica holds it, as long as one keeps up.
-    Preferred,
-    /// Answered only when a replica holds it.
-    Sync,
+/// The rule of a duration with a least and a greatest value.
+fn between(field: &str, least: &str, greatest: &str, example: &str) -> [Rule; 1] {
+    [Rule::new(format!("duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')")).message(
+        format!("spec.failover.{field} must be a duration from {least} to {greatest}, such as {example}").as_str(),
+    )]
 }
 
 /// When the operator moves the primary, and how long each step may take.
@@ -54,31 +54,28 @@ pub enum Durability {
 pub struct Failover {
     /// How long an instance may be silent before it counts as gone. A closed connection is noticed at once and does not
     /// wait for this. Between 500ms and 60s.
-    #[schemars(length(max = 16))]
-    #[schemars(extend("x-kubernetes-validations" = [
-        Rule::new("duration(self) >= duration('500ms') && duration(self) <= duration('60s')")
-        .message("spec.failover.detectionTimeout must be a duration from 500ms to 60s, such as 3s"),
-    ]))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("detectionTimeout", "500ms", "60s", "3s")))]
     pub detection_timeout: Duration,
     /// How long the votes of a majority let a primary accept writes: one that hears of nobody for this long refuses
     /// them, and no other is let in before. Between 1s and 60s. Not for stock images.
-    #[schemars(length(max = 16))]
-    #[schemars(extend("x-kubernetes-validations" = [
-        Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('60s')")
-        .message("spec.failover.quorumTimeout must be a duration from 1s to 60s, such as 5s"),
-    ]))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("quorumTimeout", "1s", "60s", "5s")))]
     pub quorum_timeout: Duration,
     /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and
     /// the old primary goes on. Between 1s and 5m.
-    #[schemars(length(max = 16))]
-    #[schemars(extend("x-kubernetes-validations" = [
-        Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('300s')")
-        .message("spec.failover.switchoverTimeout must be a duration from 1s to 5m, such as 10s"),
-    ]))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("switchoverTimeout", "1s", "5m", "10s")))]
     pub switchover_timeout: Duration,
     /// Whether a replica that is known to be behind may become primary when the primary is proven dead. `Allow` trades
-    /// the writes that it lacks for being up again; only with `durability: Async`.
+    /// the writes that it lacks for being up again; only with `durability: Async`. `Refuse` waits for the primary or
+    /// for a person.
     pub stale_replica: StaleReplica,
+    /// Under `durability: Async`, how far behind in time a replica may be and still take over without being asked for.
+    /// Between 1s and 5m.
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("maxLag", "1s", "5m", "10s")))]
+    pub max_lag: Duration,
+    /// With `flavor: Stock`, when the primary is taken over from. `OnDeath`: only when it is proven dead. `OnSilence`:
+    /// also when it has been silent for `detectionTimeout`; if it is alive, it goes on taking writes, which are lost
+    /// when it is reached again.
+    pub unfenced_takeover: UnfencedTakeover,
 }
 
 impl Default for Failover {
@@ -89,16 +86,8 @@ impl Default for Failover {
             quorum_timeout: seconds(5),
             switchover_timeout: seconds(10),
             stale_replica: StaleReplica::default(),
+            max_lag: seconds(10),
+            unfenced_takeover: UnfencedTakeover::default(),
         }
     }
-}
-
-/// What to do when only a replica that is behind is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum StaleReplica {
-    /// Wait for the primary or for a person.
-    #[default]
-    Forbid,
-    /// Let it take over, and say what that cost.
-    Allow,
 }

@@ -1,0 +1,176 @@
+//! The rules of the definition, evaluated as the API server evaluates them.
+
+use kube::core::ObjectMeta;
+use serde_json::json;
+
+use super::*;
+
+/// A resource named `pair` with this spec and the defaults for what it leaves out.
+pub(crate) fn resource(spec: serde_json::Value) -> ValkeyReplication {
+    ValkeyReplication {
+        metadata: ObjectMeta {
+            name: Some("pair".into()),
+            namespace: Some("shop".into()),
+            uid: Some("0000-pair".into()),
+            ..ObjectMeta::default()
+        },
+        spec: serde_json::from_value(spec).unwrap(),
+        status: None,
+    }
+}
+
+fn refusal(spec: serde_json::Value) -> String {
+    resource(spec).validate_cel().expect_err("should be refused").to_string()
+}
+
+fn refused_update(old: serde_json::Value, new: serde_json::Value) -> String {
+    resource(new).validate_cel_update(&resource(old)).expect_err("should be refused").to_string()
+}
+
+#[test]
+fn the_smallest_useful_resource_needs_no_field() {
+    let pair = resource(json!({}));
+    pair.validate_cel().unwrap();
+    assert_eq!(pair.spec.instances, 2);
+}
+
+#[test]
+fn the_number_of_instances_is_bounded_by_the_schema() {
+    let crd = serde_json::to_value(ValkeyReplication::crd()).unwrap();
+    let instances =
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/instances").unwrap();
+    assert_eq!((instances["minimum"].as_f64(), instances["maximum"].as_f64()), (Some(1.0), Some(9.0)));
+    assert_eq!(instances["default"], json!(2));
+}
+
+#[test]
+fn a_directive_with_a_field_of_its_own_is_refused_with_the_field_to_use() {
+    for (remedy, names) in OWNED {
+        for name in *names {
+            let message = refusal(json!({"config": {*name: "x"}}));
+            assert!(message.contains(&format!("spec.config.{name} may not be set: {remedy}")), "{message}");
+        }
+    }
+}
+
+#[test]
+fn other_directives_are_taken_as_numbers_or_text() {
+    let pair =
+        resource(json!({"config": {"maxmemory-policy": "allkeys-lru", "hz": 50, "maxmemory": 8_000_000_000_u64}}));
+    pair.validate_cel().unwrap();
+    assert_eq!(pair.spec.config["maxmemory"].to_string(), "8000000000");
+}
+
+#[test]
+fn a_key_that_is_no_directive_is_refused() {
+    assert!(refusal(json!({"config": {"max memory": "1gb"}})).contains("no name of a directive"));
+}
+
+#[test]
+fn a_volume_may_grow_but_not_shrink() {
+    let size = |size: &str| json!({"storage": {"size": size}});
+    resource(size("2Gi")).validate_cel_update(&resource(size("1Gi"))).unwrap();
+    resource(size("1024Mi")).validate_cel_update(&resource(size("1Gi"))).unwrap();
+    let message = refused_update(size("2Gi"), size("1Gi"));
+    assert!(message.contains("spec.storage.size cannot shrink from 2Gi to 1Gi"), "{message}");
+}
+
+#[test]
+fn a_size_that_is_no_amount_is_refused() {
+    for size in ["ten", "0", "-1Gi"] {
+        assert!(refusal(json!({"storage": {"size": size}})).contains("must be an amount above zero"), "{size}");
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_in_place_is_refused() {
+    for (old, new, field) in [
+        (json!({}), json!({"storage": {"ephemeral": true}}), "spec.storage.ephemeral"),
+        (json!({}), json!({"storage": {"storageClassName": "fast"}}), "spec.storage.storageClassName"),
+        (json!({}), json!({"flavor": "Stock", "image": "valkey/valkey:9.1"}), "spec.flavor"),
+    ] {
+        let message = refused_update(old, new);
+        assert!(message.contains(&format!("{field} cannot change")), "{message}");
+    }
+}
+
+#[test]
+fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
+    for (failover, says) in [
+        (json!({"detectionTimeout": "100ms"}), "detectionTimeout must be a duration from 500ms"),
+        (json!({"quorumTimeout": "2m"}), "quorumTimeout must be a duration from 1s to 60s"),
+        (json!({"switchoverTimeout": "6m"}), "switchoverTimeout must be a duration from 1s to 5m"),
+        (json!({"detectionTimeout": "10s"}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
+    ] {
+        let message = refusal(json!({"failover": failover}));
+        assert!(message.contains(says), "{message}");
+    }
+    resource(json!({"failover": {"detectionTimeout": "10s", "quorumTimeout": "15s"}})).validate_cel().unwrap();
+}
+
+#[test]
+fn durability_that_could_never_answer_a_write_is_refused() {
+    let message = refusal(json!({"instances": 1, "replication": {"durability": "Sync"}}));
+    assert!(message.contains("would refuse every write"), "{message}");
+    resource(json!({"instances": 1})).validate_cel().unwrap();
+}
+
+#[test]
+fn giving_up_answered_writes_must_be_asked_for_twice() {
+    let message = refusal(json!({"failover": {"staleReplica": "Allow"}}));
+    assert!(message.contains("set spec.replication.durability to Async"), "{message}");
+    resource(json!({"failover": {"staleReplica": "Allow"}, "replication": {"durability": "Async"}}))
+        .validate_cel()
+        .unwrap();
+}
+
+#[test]
+fn a_stock_server_is_asked_for_nothing_that_it_cannot_do() {
+    assert!(refusal(json!({"flavor": "Stock"})).contains("needs spec.image"));
+    let stock = |replication| json!({"flavor": "Stock", "image": "valkey/valkey:9.1", "replication": replication});
+    assert!(refusal(stock(json!({"durability": "Preferred"}))).contains("has no acknowledged writes"));
+    resource(stock(json!({}))).validate_cel().unwrap();
+}
+
+#[test]
+fn a_name_must_fit_the_services_and_pods_made_of_it() {
+    for name in ["a".repeat(53), "1pair".into(), "my.pair".into()] {
+        let mut pair = resource(json!({}));
+        pair.metadata.name = Some(name.clone());
+        let message = pair.validate_cel().expect_err(&name).to_string();
+        assert!(message.contains("metadata.name"), "{message}");
+    }
+}
+
+#[test]
+fn the_operators_own_labels_cannot_be_overridden() {
+    let message = refusal(json!({"podTemplate": {"labels": {"valkey-repl.dev/name": "x"}}}));
+    assert!(message.contains("spec.podTemplate.labels"), "{message}");
+}
+
+#[test]
+fn a_record_survives_its_way_through_status() {
+    let record = valkey_repl_engine::Record {
+        term: 3,
+        epoch: 2,
+        phase: valkey_repl_engine::Phase::Stable,
+        primary: Some(valkey_repl_engine::record::Life { name: "pair-1".into(), uid: "u".into(), run_id: "r".into() }),
+        failovers: vec![valkey_repl_engine::record::Failover {
+            at: "2026-01-01T00:00:00Z".into(),
+            epoch: 2,
+            from: Some("pair-0".into()),
+            to: "pair-1".into(),
+            why: valkey_repl_engine::record::Why::Died,
+            timeline: Default::default(),
+            bytes_possibly_lost: Some(0),
+        }],
+        ..Default::default()
+    };
+    let mut status = ValkeyReplicationStatus::default();
+    status.set_record(record.clone());
+    assert_eq!((status.primary.as_deref(), status.epoch, status.phase.as_str()), (Some("pair-1"), 2, "Stable"));
+    let text = serde_json::to_string(&status).unwrap();
+    let read: ValkeyReplicationStatus = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.record(), Some(record));
+    assert_eq!(ValkeyReplicationStatus::default().record(), None);
+}
