@@ -14,6 +14,9 @@ pub const SWITCHOVER: &str = "valkey-repl.dev/switchover";
 /// data set is to be kept.
 pub const ACCEPT_DATA_LOSS: &str = "valkey-repl.dev/accept-data-loss";
 
+/// The only write to the API server that comes of data alone: how far the stream has got, once a minute at most.
+const LINEAGE_REFRESH_MS: u64 = 60_000;
+
 impl ValkeyReplication {
     /// The engine's view of this resource. `avoid` are the pods that are about to be restarted, drained or removed.
     pub fn engine_spec(&self, avoid: Vec<String>) -> Spec {
@@ -27,6 +30,7 @@ impl ValkeyReplication {
             detection_timeout_ms: ms(spec.failover.detection_timeout),
             quorum_timeout_ms: ms(spec.failover.quorum_timeout),
             max_lag_ms: ms(spec.failover.max_lag),
+            lineage_refresh_ms: LINEAGE_REFRESH_MS,
             move_timeout_ms: ms(spec.failover.switchover_timeout),
             stale_replica: spec.failover.stale_replica,
             unfenced_takeover: spec.failover.unfenced_takeover,
