@@ -6,6 +6,7 @@
 pub mod commands;
 pub mod config;
 pub mod data;
+pub mod glob;
 pub mod keyspace;
 pub mod net;
 pub mod persistence;
