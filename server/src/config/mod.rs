@@ -1,22 +1,33 @@
 //! The directive table, the configuration file's syntax, CONFIG GET, SET and REWRITE.
 //!
 //! Nothing here knows what a directive's owner does with it: a change is reported as an [`Effect`].
+//!
+//! At start: `Invocation::from_arguments(..).load()` gives a [`Loaded`] or a [`LoadError`] to print. At runtime:
 
+mod arguments;
 mod checks;
 mod choices;
 mod effect;
 mod events;
+mod file;
+mod include;
 mod kinds;
+mod load_error;
 mod numbers;
 mod output_limits;
 mod special;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
+pub use arguments::Invocation;
 pub use choices::*;
 pub use effect::{Effect, Support};
 pub use events::NotifyEvents;
+pub use file::{Loaded, RenamedCommand, UserLine, load};
 pub use kinds::{Choice, Reason};
+pub use load_error::{LoadError, Origin};
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use special::{PrimaryAddress, SavePoint, ShutdownOptions, os_text};
 pub use table::{Config, DIRECTIVES, Directive, Mark, find};

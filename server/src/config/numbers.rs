@@ -93,7 +93,9 @@ impl<T> Number<T> {
     fn read(&self, word: &[u8]) -> Result<i128, Reason> {
         let (value, refusal) = match self.unit {
             Unit::Plain => (integer(word), "argument couldn't be parsed into an integer"),
-            Unit::Memory => (bytes(word), "argument must be a memory value"),
+            Unit::Memory => {
+                (bytes(word).or_else(|| integer(word).filter(|_| self.min < 0)), "argument must be a memory value")
+            }
             Unit::MemoryOrPercent => {
                 (bytes(word).or_else(|| percent(word)), "argument must be a memory or percent value")
             }
