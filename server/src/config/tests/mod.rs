@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod commands;
 mod files;
 
 /// A new directory for a test, by its real path.
