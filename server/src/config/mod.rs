@@ -3,6 +3,7 @@
 //! Nothing here knows what a directive's owner does with it: a change is reported as an [`Effect`].
 //!
 //! At start: `Invocation::from_arguments(..).load()` gives a [`Loaded`] or a [`LoadError`] to print. At runtime:
+//! [`Config::get`], [`Config::set`], [`rewrite`].
 
 mod arguments;
 mod checks;
@@ -16,6 +17,7 @@ mod kinds;
 mod load_error;
 mod numbers;
 mod output_limits;
+mod rewrite;
 mod special;
 mod table;
 #[cfg(test)]
@@ -31,5 +33,6 @@ pub use get_set::{Change, Circumstances, SetError, Snapshot};
 pub use kinds::{Choice, Reason};
 pub use load_error::{LoadError, Origin};
 pub use output_limits::{OutputLimit, OutputLimits};
+pub use rewrite::{Users, compose, rewrite};
 pub use special::{PrimaryAddress, SavePoint, ShutdownOptions, os_text};
 pub use table::{Config, DIRECTIVES, Directive, Mark, find};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 mod commands;
 mod files;
+mod rewriting;
 
 /// A new directory for a test, by its real path.
 pub(super) fn directory(purpose: &str) -> PathBuf {
