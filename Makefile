@@ -12,7 +12,6 @@ PROGRAMS := valkey-server valkey-cli valkey-operator
 # reach procedural macros too, which cannot be static.
 STATIC := CARGO_TARGET_$(shell echo '$(HOST)' | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static"
 STATIC_DIR := target/$(HOST)/release
-IMAGES := valkey-repl/server:$(VERSION) valkey-repl/operator:$(VERSION) valkey-repl/e2e:$(VERSION)
 
 .PHONY: help
 help: ## list these words
@@ -64,8 +63,8 @@ images: build ## container images of the programs and of the tests' own client, 
 	e2e/images/build.sh $(STATIC_DIR) $(VERSION)
 
 .PHONY: e2e
-e2e: ## the fault tests on a kind cluster of their own; needs docker, kind, kubectl and helm. KEEP=1 leaves the cluster
-	e2e/kind/run.sh $(IMAGES)
+e2e: images ## the fault tests on a kind cluster; needs docker, kind, kubectl and helm. KEEP=1 leaves the cluster up
+	e2e/kind/run.sh $(TESTS)
 
 .PHONY: conformance
 conformance: build peers ## Valkey's own test suite against our server: UNITS="unit/type/string integration/replication"

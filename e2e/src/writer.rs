@@ -13,7 +13,10 @@ use std::time::Duration;
 use crate::ledger::{Ledger, Status, Verdict, Write};
 use crate::resp::{Client, Reply};
 
-/// How long one attempt may stay without an answer before the writer takes a new connection.
+/// How long a connection may take. Short, because a SYN that went nowhere would be repeated only after a second, and that second
+/// would count as a gap.
+const CONNECT: Duration = Duration::from_millis(200);
+/// How long a request may stay without an answer before the writer takes a new connection.
 const ATTEMPT: Duration = Duration::from_secs(1);
 /// How long it pauses after a failed attempt.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -37,8 +40,9 @@ pub struct Target {
 
 impl Target {
     /// Connects to the target, or to another server that holds the same data.
-    fn connect(&self, address: &str, timeout: Duration) -> io::Result<Client> {
-        let mut client = Client::connect_within(address, timeout)?;
+    fn connect(&self, address: &str, limit: Duration, answer: Duration) -> io::Result<Client> {
+        let mut client = Client::connect_within(address, limit)?;
+        client.set_timeout(answer)?;
         if let Some(password) = &self.password {
             client.ask(&["AUTH", password])?;
         }
@@ -127,7 +131,7 @@ fn write_until(target: &Target, ledger: &Mutex<Ledger>, over: &AtomicBool) {
 
 /// Writes until the connection or a write fails. The name is looked up again for the next connection.
 fn write_on_one_connection(target: &Target, ledger: &Mutex<Ledger>, over: &AtomicBool) -> io::Result<()> {
-    let mut client = target.connect(&target.address, ATTEMPT)?;
+    let mut client = target.connect(&target.address, CONNECT, ATTEMPT)?;
     let run_id = client.info("server")?.remove("run_id").unwrap_or_default();
     let mut known = false;
     while !over.load(Ordering::Relaxed) {
@@ -192,7 +196,7 @@ fn verify(target: &Target, address: &str, ledger: &Mutex<Ledger>) -> io::Result<
         let ledger = lock(ledger);
         ledger.writes().iter().copied().enumerate().filter(|(_, write)| *write != Write::Doubtful).collect()
     };
-    let mut client = target.connect(address, crate::resp::TIMEOUT)?;
+    let mut client = target.connect(address, crate::resp::TIMEOUT, crate::resp::TIMEOUT)?;
     let mut verdict = Verdict::default();
     for part in writes.chunks(LOOKUP) {
         let mut request = vec!["MGET".to_owned()];

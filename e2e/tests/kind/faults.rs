@@ -1,0 +1,147 @@
+//! A pair loses its primary in every way that a cluster has: writes go on, nothing answered is lost, the old primary comes back.
+
+use std::time::{Duration, Instant};
+
+use valkey_repl_e2e::kube::{Cluster, Pair, Pod, PodWriter};
+
+use crate::{PAIR, cluster};
+
+/// How long a failover may take before the test gives up; what it does take is printed.
+const FAILOVER: Duration = Duration::from_secs(90);
+/// How long the old primary may take to come back: kubelet, volume and image included.
+const RETURN: Duration = Duration::from_secs(180);
+
+/// A pair with a writer that has been at it for a while.
+struct Scene {
+    pair: Pair<'static>,
+    writer: PodWriter,
+    primary: Pod,
+    replica: Pod,
+    syncs: Syncs,
+}
+
+/// How often an instance has given a replica everything, and how often only what it lacked.
+#[derive(Clone, Copy, Debug)]
+struct Syncs {
+    full: u64,
+    partial: u64,
+}
+
+/// How the old primary came back.
+#[derive(Debug, PartialEq)]
+enum Return {
+    Partial,
+    Full,
+}
+
+impl Scene {
+    fn set(cluster: &'static Cluster, namespace: &str) -> Self {
+        let pair = Pair::create(cluster, namespace, "pair", PAIR).unwrap();
+        let writer = pair.start_writer().unwrap();
+        writer.wait("confirmed writes", Duration::from_secs(60), |status| status.confirmed > 200).unwrap();
+        let primary = pair.primary().unwrap();
+        let mut others = pair.pods().unwrap();
+        others.remove(&primary.name);
+        let replica = others.into_values().next().expect("a pair has a replica");
+        assert_ne!(primary.node, replica.node, "two instances on one node are lost together");
+        let syncs = syncs(&pair, &writer, &replica);
+        writer.mark().unwrap();
+        Self { pair, writer, primary, replica, syncs }
+    }
+
+    /// Waits until the replica is primary and takes writes, and prints how long none went through.
+    fn expect_failover(&self, what: &str, since: Instant) {
+        let new = self.pair.wait_for_other_primary(&self.primary.name, FAILOVER).unwrap();
+        assert_eq!(new.name, self.replica.name);
+        let named = since.elapsed().as_millis();
+        if let Err(error) = self.writer.wait_for_writes(FAILOVER) {
+            panic!("{error}\n{}", self.pair.report());
+        }
+        let gap = self.writer.status().unwrap().longest_gap.ms;
+        println!("FAILOVER {what}: no write for {gap} ms; status named the new primary within {named} ms");
+        if let Some(last) = self.pair.status().unwrap()["failovers"].as_array().and_then(|all| all.last().cloned()) {
+            println!("FAILOVER {what}: the status says {last}");
+        }
+    }
+
+    /// Waits until the old primary follows the new one, and checks on both that everything is there.
+    fn expect_return(&self, what: &str) -> Return {
+        let new = self.pair.primary().unwrap();
+        let old = self.pair.wait_follows(&self.writer, &self.primary.name, &new, RETURN).unwrap();
+        self.pair.wait_ready(RETURN).unwrap();
+        let after = syncs(&self.pair, &self.writer, &new);
+        let how = if after.full == self.syncs.full { Return::Partial } else { Return::Full };
+        println!("FAILOVER {what}: the old primary is back by {how:?} sync ({:?}, then {after:?})", self.syncs);
+        assert!(after.partial > self.syncs.partial || how == Return::Full, "it came back without a sync: {after:?}");
+
+        let verdict = self.writer.verify(None).unwrap();
+        println!("FAILOVER {what}: {} answered writes looked up", verdict.checked);
+        assert!(verdict.lost_confirmed.is_empty(), "lost, though a replica had them: {:?}", verdict.lost_confirmed);
+        assert!(verdict.wrong.is_empty(), "{:?}", verdict.wrong);
+        // The example's durability is the default, Preferred: whatever was answered while a replica kept up is there.
+        assert!(verdict.lost_answered.is_empty(), "answered and lost: {:?}", verdict.lost_answered);
+        let held = self.writer.verify(Some(&old.address())).unwrap();
+        assert!(held.lost_confirmed.is_empty() && held.wrong.is_empty(), "the old primary lacks them: {held:?}");
+        how
+    }
+
+    fn end(self) {
+        self.pair.delete().unwrap();
+    }
+}
+
+fn syncs(pair: &Pair<'_>, writer: &PodWriter, pod: &Pod) -> Syncs {
+    let info = pair.info(writer, pod).unwrap();
+    let count = |field: &str| info[field].parse().unwrap();
+    Syncs { full: count("sync_full"), partial: count("sync_partial_ok") }
+}
+
+#[test]
+fn deleting_the_primarys_pod_costs_no_write_and_no_full_sync() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-delete");
+    let since = Instant::now();
+    scene.pair.kubectl.run(&["delete", "pod", &scene.primary.name, "--wait=false"]).unwrap();
+    scene.expect_failover("pod deleted", since);
+    assert_eq!(scene.expect_return("pod deleted"), Return::Partial);
+    scene.end();
+}
+
+#[test]
+fn killing_the_primarys_process_costs_no_write() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-kill");
+    let since = Instant::now();
+    cluster.kill_process(&scene.primary, "valkey-server").unwrap();
+    scene.expect_failover("process killed", since);
+    // What a killed process had not yet on disk decides which sync it needs.
+    scene.expect_return("process killed");
+    scene.end();
+}
+
+#[test]
+fn a_frozen_node_costs_no_write_and_its_primary_comes_back_by_partial_sync() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-pause");
+    let since = Instant::now();
+    let frozen = cluster.pause(&scene.primary.node).unwrap();
+    scene.expect_failover("node frozen", since);
+    frozen.unpause().unwrap();
+    assert_eq!(scene.expect_return("node frozen"), Return::Partial);
+    scene.end();
+}
+
+#[test]
+fn a_pair_fails_over_although_the_leading_operator_was_killed_first() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-leader");
+    let leader = cluster.operator_leader().unwrap();
+    let operator = cluster.kubectl("valkey-repl-system");
+    let since = Instant::now();
+    operator.run(&["delete", "pod", &leader, "--grace-period=0", "--force"]).unwrap();
+    cluster.kill_process(&scene.primary, "valkey-server").unwrap();
+    scene.expect_failover("leader and process killed", since);
+    assert_ne!(cluster.operator_leader().unwrap(), leader);
+    scene.expect_return("leader and process killed");
+    scene.end();
+}
