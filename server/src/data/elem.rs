@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::num;
+use super::{num, table};
 
 /// An element of a list, set, hash or sorted set as it is stored: an integer, or bytes. Two elements are equal when their
 /// texts are, and they are ordered as texts, so `Int(5)` equals `Bytes(b"5")` and comes after `Int(10)`.
@@ -122,6 +122,18 @@ impl PartialOrd for Elem<'_> {
     }
 }
 
+/// Does any element come twice? For values from outside, before they are trusted to be sets.
+pub fn has_duplicates<'a>(elems: impl Iterator<Item = Elem<'a>> + Clone) -> bool {
+    let mut hashes: Vec<u64> = elems.clone().map(|e| e.with_text(table::hash)).collect();
+    hashes.sort_unstable();
+    // Equal hashes are almost certainly equal elements, but almost is not enough to refuse a file.
+    hashes.windows(2).any(|pair| pair[0] == pair[1]) && {
+        let mut texts: Vec<Vec<u8>> = elems.map(Elem::to_vec).collect();
+        texts.sort_unstable();
+        texts.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +148,13 @@ mod tests {
         assert!(matches!(Elem::parse(b"-012"), Elem::Bytes(b"-012")));
         assert_eq!(Elem::Int(-120).len(), 4);
         assert_eq!(Elem::Int(-120).to_vec(), b"-120");
+    }
+
+    #[test]
+    fn elements_with_the_same_text_are_duplicates() {
+        let distinct = [Elem::Int(1), Elem::Bytes(b"01"), Elem::Bytes(b"")];
+        assert!(!has_duplicates(distinct.into_iter()));
+        assert!(has_duplicates([Elem::Int(1), Elem::Bytes(b""), Elem::Bytes(b"1")].into_iter()));
+        assert!(!has_duplicates(std::iter::empty()));
     }
 }

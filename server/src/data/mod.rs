@@ -6,8 +6,10 @@
 //! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
 //! * [`list`]: the list type, a listpack or a quicklist
 //! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
+//! * [`set`]: the set type, an intset, a listpack or a table
 //! * [`sizes`]: what an allocation really takes
 
+mod block;
 pub mod elem;
 pub mod entry;
 pub mod intset;
@@ -16,6 +18,8 @@ pub mod list;
 pub mod listpack;
 pub mod num;
 pub mod rng;
+mod sample;
+pub mod set;
 pub mod sizes;
 pub mod table;
 #[cfg(test)]

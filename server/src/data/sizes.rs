@@ -39,6 +39,13 @@ pub fn vec_heap<T>(vec: &Vec<T>) -> usize {
     size_class(vec.capacity() * size_of::<T>())
 }
 
+/// The sum of `len` sizes, estimated from the first `samples` of them (0: from all).
+pub fn estimate(len: usize, samples: usize, sizes: impl Iterator<Item = usize>) -> usize {
+    let measured = if samples == 0 { len } else { samples.min(len) };
+    let sum: usize = sizes.take(measured).sum();
+    if measured == len { sum } else { (sum as f64 / measured as f64 * len as f64) as usize }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
