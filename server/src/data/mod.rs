@@ -7,11 +7,13 @@
 //! * [`list`]: the list type, a listpack or a quicklist
 //! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
 //! * [`set`]: the set type, an intset, a listpack or a table
+//! * [`hash`]: the hash type, a listpack or a table
 //! * [`sizes`]: what an allocation really takes
 
 mod block;
 pub mod elem;
 pub mod entry;
+pub mod hash;
 pub mod intset;
 pub mod limits;
 pub mod list;
