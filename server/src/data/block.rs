@@ -139,6 +139,12 @@ impl Block {
     }
 }
 
+impl Clone for Block {
+    fn clone(&self) -> Self {
+        Block::concat(&[self.bytes()])
+    }
+}
+
 impl Drop for Block {
     fn drop(&mut self) {
         let layout = layout(self.bytes().len());

@@ -318,6 +318,21 @@ impl Fields {
     }
 }
 
+impl Clone for Hash {
+    fn clone(&self) -> Self {
+        Hash(match &self.0 {
+            Repr::Listpack(lp) => Repr::Listpack(lp.clone()),
+            Repr::Table(fields) => {
+                let mut table = Table::with_capacity(fields.table.len());
+                for pair in &fields.table {
+                    table.insert_unique(pair.hash(), pair.clone());
+                }
+                Repr::Table(Box::new(Fields { table, expiring: fields.expiring }))
+            }
+        })
+    }
+}
+
 impl Default for Hash {
     fn default() -> Self {
         Self::new()

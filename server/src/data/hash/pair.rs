@@ -13,6 +13,7 @@ const LONG_FIELD: u8 = 1;
 const EXPIRES: u8 = 2;
 
 /// A field and its value. See the module's documentation.
+#[derive(Clone)]
 pub(super) struct Pair(Block);
 
 /// Where the parts of a pair begin.

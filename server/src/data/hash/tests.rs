@@ -61,7 +61,7 @@ fn random_changes_match_a_tree() {
             assert_eq!(hash.len(), model.len());
             assert_eq!(hash.expiring(), model.values().filter(|v| v.1.is_some()).count());
         }
-        assert_eq!(contents(&hash), model);
+        assert_eq!(contents(&hash.clone()), model);
     }
 }
 

@@ -32,10 +32,10 @@ pub enum End {
 }
 
 /// A list of elements. See the module's documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct List(Repr);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Repr {
     Listpack(Listpack),
     Quicklist(Box<Quicklist>),

@@ -7,7 +7,7 @@ use super::super::sizes::size_class;
 use super::{End, MAX_PACKED};
 
 /// A node as a file brings it (RDB type 18, container 2 or 1).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Node {
     /// A listpack of elements.
     Packed(Listpack),
@@ -25,7 +25,7 @@ pub enum NodeRef<'a> {
 }
 
 /// A node in its quicklist, which keeps the number of elements beside it so that a walk need not touch the listpacks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Stored {
     Packed { lp: Listpack, len: u32 },
     Plain(Box<[u8]>),

@@ -8,7 +8,7 @@ use super::super::sizes::size_class;
 use super::End;
 use super::node::{self, Node, NodeLimit, NodeRef, Stored};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Quicklist {
     nodes: VecDeque<Stored>,
     /// Elements in all nodes: derived, but asked for by every command.

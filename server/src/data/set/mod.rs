@@ -373,6 +373,22 @@ impl Set {
     }
 }
 
+impl Clone for Set {
+    fn clone(&self) -> Self {
+        Set(match &self.0 {
+            Repr::Intset(ints) => Repr::Intset(ints.clone()),
+            Repr::Listpack(lp) => Repr::Listpack(lp.clone()),
+            Repr::Table(table) => {
+                let mut copy = Table::with_capacity(table.len());
+                for member in &**table {
+                    copy.insert_unique(member.hash(), Member(member.0.clone()));
+                }
+                Repr::Table(Box::new(copy))
+            }
+        })
+    }
+}
+
 impl Default for Set {
     fn default() -> Self {
         Self::new()

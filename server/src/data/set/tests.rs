@@ -43,7 +43,7 @@ fn random_changes_match_a_tree_of_texts() {
             }
             assert_eq!(set.len(), model.len());
         }
-        assert_eq!(texts(&set), model);
+        assert_eq!(texts(&set.clone()), model);
         assert_eq!(set.iter().count(), model.len());
     }
 }
