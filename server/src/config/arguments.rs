@@ -1,6 +1,6 @@
 //! The command line: a configuration file, options that are appended to its text, `-` for standard input.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -45,7 +45,9 @@ impl Invocation {
             if argument == b"-" && (next.is_none() || (index == 0 && at_start)) {
                 invocation.stdin = true;
             } else if let Some(option) = argument.strip_prefix(b"--").filter(|_| complete) {
-                complete = invocation.begin_option(option, next);
+                // An argument such as `--port 6380`, blank and all, brings its value along.
+                let is_bare = words::split(argument).is_some_and(|words| words.len() == 1);
+                complete = invocation.begin_option(option, is_bare, next);
             } else {
                 invocation.options.extend(words::quote(argument));
                 invocation.options.push(b' ');
@@ -56,14 +58,12 @@ impl Invocation {
     }
 
     /// Begins a line with an option; says whether it has its values already.
-    fn begin_option(&mut self, option: &[u8], next: Option<&OsString>) -> bool {
+    fn begin_option(&mut self, option: &[u8], is_bare: bool, next: Option<&OsString>) -> bool {
         if !self.options.is_empty() {
             self.options.push(b'\n');
         }
         self.options.extend(option);
         self.options.push(b' ');
-        // An argument such as `--port 6380`, blank and all, brings its value along.
-        let is_bare = words::split(option).is_some_and(|words| words.len() == 1);
         let no_value_follows = next.is_none_or(|next| next.as_bytes().starts_with(b"--"));
         if is_bare && option.eq_ignore_ascii_case(b"save") && no_value_follows {
             self.options.extend(b"\"\"");
@@ -76,10 +76,9 @@ impl Invocation {
     pub fn load(&self) -> Result<Loaded, LoadError> {
         let mut text = Vec::new();
         if self.stdin {
-            std::io::stdin().read_to_end(&mut text).map_err(|error| LoadError::Unreadable {
-                path: OsStr::new("-").to_string_lossy().into_owned(),
-                reason: os_text(&error),
-            })?;
+            std::io::stdin()
+                .read_to_end(&mut text)
+                .map_err(|error| LoadError::Unreadable { path: "-".into(), reason: os_text(&error) })?;
         }
         load(self.file.as_deref(), &text, &self.options)
     }

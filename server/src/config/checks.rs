@@ -39,14 +39,16 @@ absent! {
     rdma_port(u16) = 0, "this server has no RDMA: 'rdma-port' must be 0";
 }
 
-/// A template of `{name}` variables; `{{` stands for a brace.
+/// A template of `{name}` variables; `{{` stands for a brace. With an empty title, something must be left of it.
 pub(super) fn proc_title_template(value: &[u8]) -> Result<(), &'static str> {
     const VARIABLES: [&[u8]; 7] =
         [b"title", b"listen-addr", b"server-mode", b"port", b"tls-port", b"unixsocket", b"config-file"];
     const REFUSED: Result<(), &str> = Err("template format is invalid or contains unknown variables");
     let mut rest = value;
+    let mut says_something = false;
     while let Some(brace) = rest.iter().position(|byte| *byte == b'{') {
         let variable = &rest[brace + 1..];
+        says_something |= brace > 0 || !variable.starts_with(b"title}");
         if let Some(after) = variable.strip_prefix(b"{") {
             rest = after;
             continue;
@@ -56,7 +58,7 @@ pub(super) fn proc_title_template(value: &[u8]) -> Result<(), &'static str> {
             _ => return REFUSED,
         }
     }
-    if value.is_empty() { REFUSED } else { Ok(()) }
+    if says_something || !rest.is_empty() { Ok(()) } else { REFUSED }
 }
 
 /// An IPv4 address or nothing.
@@ -85,6 +87,26 @@ pub(super) fn hostname(value: &[u8]) -> Result<(), &'static str> {
     }
 }
 
+/// A name for people, of characters that a cluster's file can hold.
+pub(super) fn human_nodename(value: &[u8]) -> Result<(), &'static str> {
+    if is_plain(value) { Ok(()) } else { Err("Announced human node name contained invalid character") }
+}
+
+/// An announced address: plain characters, no longer than an address is.
+pub(super) fn announced_ip(value: &[u8]) -> Result<(), &'static str> {
+    if value.len() > 45 {
+        Err("cluster-announce-ip is too long")
+    } else if is_plain(value) {
+        Ok(())
+    } else {
+        Err("cluster-announce-ip contains invalid character")
+    }
+}
+
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-./:_`".contains(byte) || !byte.is_ascii())
+}
+
 /// `cluster-config-file` is not empty.
 pub(super) fn cluster_config_file(value: &[u8]) -> Result<(), &'static str> {
     if value.is_empty() { Err("cluster-config-file can't be empty") } else { Ok(()) }
@@ -107,7 +129,7 @@ mod tests {
         for template in ["{title} {listen-addr} {server-mode}", "{{x}", "plain", "{port}{config-file}"] {
             assert_eq!(proc_title_template(template.as_bytes()), Ok(()), "{template}");
         }
-        for template in ["", "{nope}", "{title", "{"] {
+        for template in ["", "{title}", "{title}{title}", "{nope}", "{title", "{"] {
             assert!(proc_title_template(template.as_bytes()).is_err(), "{template}");
         }
     }
@@ -120,5 +142,8 @@ mod tests {
         assert_eq!(ipv6(b""), Ok(()));
         assert!(hostname(b"a_b").is_err() && hostname(&[b'a'; 256]).is_err());
         assert_eq!(hostname(b"pod-0.svc"), Ok(()));
+        assert_eq!(announced_ip(b"fe80::1"), Ok(()));
+        assert_eq!(announced_ip(b"fe80 1"), Err("cluster-announce-ip contains invalid character"));
+        assert_eq!(human_nodename(b"{x}"), Err("Announced human node name contained invalid character"));
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::kinds::{Choice, Kind, Reason, Rewrite, Source, choose, not_among, only};
+use super::words::{quote, quote_if_needed};
 
 /// One `save` condition: a snapshot is due when both are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl Kind for Addresses {
         if value == default {
             return Rewrite::Drop;
         }
-        Rewrite::line(if value.is_empty() { b"\"\"".to_vec() } else { self.show(value) }, true)
+        let words: Vec<Vec<u8>> = value.iter().map(|address| quote_if_needed(address)).collect();
+        Rewrite::line(if value.is_empty() { b"\"\"".to_vec() } else { words.join(&b' ') }, true)
     }
 }
 
@@ -131,7 +133,10 @@ impl Kind for ReplicaOf {
     }
 
     fn rewrite(&self, value: &Self::Value, _: &Self::Value) -> Rewrite {
-        if value.is_none() { Rewrite::Drop } else { Rewrite::line(self.show(value), true) }
+        // The host may have come from a client: it must not break out of its line.
+        value.as_ref().map_or(Rewrite::Drop, |PrimaryAddress { host, port }| {
+            Rewrite::line([quote_if_needed(host).as_slice(), format!(" {port}").as_bytes()].concat(), true)
+        })
     }
 }
 
@@ -268,7 +273,7 @@ impl Kind for Directory {
     }
 
     fn rewrite(&self, value: &Self::Value, _: &Self::Value) -> Rewrite {
-        Rewrite::line(super::words::quote(value), true)
+        Rewrite::line(quote(value), true)
     }
 }
 

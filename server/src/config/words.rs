@@ -104,6 +104,12 @@ pub fn quote(word: &[u8]) -> Vec<u8> {
     quoted
 }
 
+/// The word as it is, or quoted where [`split`] would not give it back otherwise.
+pub fn quote_if_needed(word: &[u8]) -> Vec<u8> {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if !word.is_empty() && word.iter().all(plain) { word.to_vec() } else { quote(word) }
+}
+
 /// C's `isspace`.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
@@ -153,6 +159,9 @@ mod tests {
     fn any_bytes_come_back_from_their_quoted_form() {
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(split(&quote(&all)), Some(vec![all]));
+        assert_eq!(split(&quote_if_needed(&[])), Some(vec![vec![]]));
+        assert_eq!(split(&quote_if_needed(b"a\nb")), Some(vec![b"a\nb".to_vec()]));
+        assert_eq!(quote_if_needed(b"-::1"), b"-::1");
         assert_eq!(quote(b"a\"\\\n\x01"), br#""a\"\\\n\x01""#);
     }
 }

@@ -41,7 +41,7 @@ macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// What clients are told to connect to.
     cluster_preferred_endpoint_type: ClusterEndpoint = ClusterEndpoint::Ip, "cluster-preferred-endpoint-type", one_of(), None, NoEffectHere;
     /// Announced address.
-    cluster_announce_ip: Vec<u8> = vec![], "cluster-announce-ip", optional_text(), None, NoEffectHere;
+    cluster_announce_ip: Vec<u8> = vec![], "cluster-announce-ip", optional_text().checked(checks::announced_ip), None, NoEffectHere;
     /// Announced IPv4 address for clients.
     cluster_announce_client_ipv4: Vec<u8> = vec![], "cluster-announce-client-ipv4", optional_text().checked(checks::ipv4), None, NoEffectHere;
     /// Announced IPv6 address for clients.
@@ -49,7 +49,7 @@ macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Announced host name.
     cluster_announce_hostname: Vec<u8> = vec![], "cluster-announce-hostname", optional_text().checked(checks::hostname), None, NoEffectHere;
     /// Announced name for people.
-    cluster_announce_human_nodename: Vec<u8> = vec![], "cluster-announce-human-nodename", optional_text(), None, NoEffectHere;
+    cluster_announce_human_nodename: Vec<u8> = vec![], "cluster-announce-human-nodename", optional_text().checked(checks::human_nodename), None, NoEffectHere;
     /// Announced port.
     cluster_announce_port: u16 = 0, "cluster-announce-port", number(0, 65535), None, NoEffectHere;
     /// Announced TLS port.

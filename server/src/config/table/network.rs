@@ -32,8 +32,6 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     socket_mark_id: u32 = 0, "socket-mark-id", number(0, UINT_MAX), None, NoEffectHere, Immutable;
     /// Listens with multipath TCP.
     mptcp: bool = false, "mptcp", flag(), None, NoEffectHere, Immutable;
-    /// RESP version of new clients.
-    client_default_resp: u32 = 2, "client-default-resp", number(2, 3), None, NoEffectHere, Immutable, Hidden;
     /// Bytes of one client's requests that may wait to be parsed.
     client_query_buffer_limit: u64 = 1 << 30, "client-query-buffer-limit", memory(1 << 20, LONG_MAX), None, Acts;
     /// Bytes that one argument may have.

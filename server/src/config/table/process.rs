@@ -74,7 +74,5 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     debug_context: Vec<u8> = vec![], "debug-context", text(), None, NoEffectHere, Hidden;
     /// Checks that are too slow for production.
     enable_debug_assert: bool = false, "enable-debug-assert", flag(), None, NoEffectHere, Immutable, Hidden;
-    /// File for the requests and replies of a test run.
-    req_res_logfile: Vec<u8> = vec![], "req-res-logfile", optional_text(), None, NoEffectHere, Immutable, Hidden;
 } } }
 pub(super) use process_rows;

@@ -44,8 +44,8 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     repl_disable_tcp_nodelay: bool = false, "repl-disable-tcp-nodelay", flag(), None, Acts;
     /// Connects to the primary with multipath TCP.
     repl_mptcp: bool = false, "repl-mptcp", flag(), None, NoEffectHere, Immutable;
-    /// Bytes of the stream that are kept for partial syncs.
-    repl_backlog_size: u64 = 10 << 20, "repl-backlog-size", memory(1, LONG_MAX), Backlog, Acts;
+    /// Bytes of the stream that are kept for partial syncs, at least 16 KiB.
+    repl_backlog_size: u64 = 10 << 20, "repl-backlog-size", memory(1, LONG_MAX).capped(16 << 10, LONG_MAX), Backlog, Acts;
     /// Seconds without replicas after which the backlog is dropped; 0 for never.
     repl_backlog_ttl: u64 = 3600, "repl-backlog-ttl", number(0, LONG_MAX), None, Acts;
     /// Replicas without which writes are refused; 0 for none.

@@ -98,3 +98,9 @@ fn a_debug_print_shows_no_secret() {
     let config = Config { requirepass: b"hush".to_vec(), port: 1, ..Config::default() };
     assert_eq!(format!("{config:?}"), r#"{"port": "1", "requirepass": "(redacted)"}"#);
 }
+
+#[test]
+fn what_cannot_change_asks_nothing_of_its_owner() {
+    let mut fixed = DIRECTIVES.iter().filter(|directive| directive.is(Mark::Immutable));
+    assert!(fixed.all(|directive| directive.effect == Effect::None));
+}

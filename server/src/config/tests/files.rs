@@ -238,3 +238,31 @@ fn standard_input_follows_the_file() {
     assert_eq!((config.port, config.timeout), (4, 3));
     std::fs::remove_dir_all(root).unwrap();
 }
+
+#[test]
+fn no_text_whatever_makes_loading_panic() {
+    // A fixed sequence, so that a failure can be repeated.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let pieces: Vec<&[u8]> = vec![
+        b" ", b"\"", b"'", b"\\", b"\\x", b"\n", b"\0", b"\xff", b"-", b"%", b"9", b"0", b"kb", b"yes", b"no", b"{",
+        b"}",
+    ];
+    for _ in 0..20_000 {
+        let directive = &DIRECTIVES[random(DIRECTIVES.len())];
+        if directive.name == "logfile" {
+            continue; // It would create files.
+        }
+        let mut text = directive.name.as_bytes().to_vec();
+        for _ in 0..random(8) {
+            text.extend(pieces[random(pieces.len())]);
+        }
+        if let Ok(loaded) = load(None, &text, b"") {
+            let rewritten = compose(&text, &loaded.config, Users::Here(&[]));
+            assert_eq!(load(None, &rewritten, b"").map(|again| again.config), Ok(loaded.config), "{text:?}");
+        }
+    }
+}

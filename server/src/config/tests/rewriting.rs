@@ -58,6 +58,14 @@ fn old_names_become_new_ones() {
 }
 
 #[test]
+fn a_host_cannot_break_out_of_its_line() {
+    let host = b"x 1\nrequirepass y".to_vec();
+    let config = Config { replicaof: Some(PrimaryAddress { host, port: 1 }), ..Config::default() };
+    let again = load(None, &compose(b"", &config, Users::Here(&[])), b"").unwrap().config;
+    assert_eq!(again, config);
+}
+
+#[test]
 fn several_lines_of_one_directive_are_used_again_and_the_rest_goes() {
     let mut config = Config::default();
     config.client_output_buffer_limit.pubsub.hard_bytes = 1 << 20;
