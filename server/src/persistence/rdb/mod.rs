@@ -9,7 +9,9 @@
 //! | `error` | what can be wrong with a file, and where |
 //! | `legacy` | ziplists and zipmaps, written by servers before Redis 7 |
 //! | `parser` | a file as a sequence of items: opcodes and keys |
+//! | `walk`, `check` | reading values, and whole files, without building anything |
 
+pub mod check;
 pub mod crc64;
 pub mod error;
 pub mod format;
@@ -17,4 +19,5 @@ pub mod legacy;
 pub mod lzf;
 pub mod parser;
 pub mod reader;
+pub mod walk;
 pub mod writer;
