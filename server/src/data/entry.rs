@@ -5,7 +5,7 @@
 //! 0   u32  access time or frequency (24 bits), kind (3), representation (2), whether there is room for an expiry (1)
 //! 4   u32  length of the key; of an embedded string: of the key (24 bits) and of the string (8 bits)
 //! 8  [i64  expiry, ms since 1970; i64::MIN for none]
-//!    [payload: i64 | Vec<u8>]
+//!    [payload: i64 | Vec<u8> | the value itself, such as a List]
 //!     the key's bytes
 //!    [the bytes of an embedded string]
 //! ```
@@ -18,10 +18,11 @@
 //! * An entry may move when its value or expiry is set: borrow it anew.
 
 use super::elem::Elem;
+use super::list::List;
 use super::num::parse_i64;
 use super::sizes::{size_class, vec_heap};
 use super::table::{Keyed, prefetch_address};
-use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef};
+use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef, for_each_object};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -47,15 +48,28 @@ enum Repr {
     Int,
     /// A `Vec<u8>` in the payload.
     Raw,
+    /// A value of another type in the payload.
+    Object,
 }
 
-impl Repr {
-    const fn payload(self) -> usize {
-        match self {
-            Repr::Embedded => 0,
-            Repr::Int => size_of::<i64>(),
-            Repr::Raw => size_of::<Vec<u8>>(),
-        }
+/// Bytes of the payload, a multiple of 8.
+fn payload_size(kind: Kind, repr: Repr) -> usize {
+    macro_rules! object_size {
+        ($($object:ident $name:literal)*) => {
+            match kind {
+                Kind::Str => 0,
+                $(Kind::$object => const {
+                    assert!(size_of::<$object>() <= 32 && align_of::<$object>() <= ALIGN);
+                    size_of::<$object>().next_multiple_of(ALIGN)
+                },)*
+            }
+        };
+    }
+    match repr {
+        Repr::Embedded => 0,
+        Repr::Int => size_of::<i64>(),
+        Repr::Raw => size_of::<Vec<u8>>(),
+        Repr::Object => for_each_object!(object_size),
     }
 }
 
@@ -87,6 +101,7 @@ impl Entry {
                 Entry::build_embedded(key, &bytes, expire_at)
             }
             Value::Str(Str::Bytes(bytes)) => Entry::build_raw(key, bytes, expire_at),
+            value => Entry::build_object(key, value, expire_at),
         }
     }
 
@@ -117,6 +132,24 @@ impl Entry {
         ManuallyDrop::into_inner(entry)
     }
 
+    /// For all values but strings.
+    fn build_object(key: &[u8], value: Value, expire_at: Option<i64>) -> Entry {
+        macro_rules! build {
+            ($($object:ident $name:literal)*) => {
+                match value {
+                    Value::Str(_) => unreachable!("strings have representations of their own"),
+                    $(Value::$object(object) => {
+                        let entry = Entry::allocate(Kind::$object, Repr::Object, key, 0, expire_at);
+                        // SAFETY: `allocate` left room for a payload of this kind, aligned to 8.
+                        unsafe { entry.payload().cast::<$object>().write(object) };
+                        ManuallyDrop::into_inner(entry)
+                    })*
+                }
+            };
+        }
+        for_each_object!(build)
+    }
+
     fn build_embedded(key: &[u8], text: &[u8], expire_at: Option<i64>) -> Entry {
         let entry = Entry::allocate(Kind::Str, Repr::Embedded, key, text.len(), expire_at);
         // SAFETY: `allocate` left room for `text.len()` bytes behind the key.
@@ -127,7 +160,7 @@ impl Entry {
     /// An entry but for its payload and embedded string, which the caller writes before it may be dropped.
     fn allocate(kind: Kind, repr: Repr, key: &[u8], embedded: usize, expire_at: Option<i64>) -> ManuallyDrop<Entry> {
         let key_len = u32::try_from(key.len()).expect("keys above 4 GiB are refused where they come in");
-        let key_at = HEADER + if expire_at.is_some() { 8 } else { 0 } + repr.payload();
+        let key_at = HEADER + if expire_at.is_some() { 8 } else { 0 } + payload_size(kind, repr);
         let layout = layout(key_at + key.len() + embedded);
         let expiry = if expire_at.is_some() { EXPIRY_BIT } else { 0 };
         // SAFETY: the layout is not empty, and holds all that is written; header and expiry are aligned.
@@ -163,7 +196,8 @@ impl Entry {
         match self.bits() >> REPR_SHIFT & 3 {
             0 => Repr::Embedded,
             1 => Repr::Int,
-            _ => Repr::Raw,
+            2 => Repr::Raw,
+            _ => Repr::Object,
         }
     }
 
@@ -185,7 +219,7 @@ impl Entry {
     }
 
     fn key_at(&self) -> usize {
-        self.payload_at() + self.repr().payload()
+        self.payload_at() + payload_size(self.kind(), self.repr())
     }
 
     /// Bytes of the allocation.
@@ -205,7 +239,7 @@ impl Entry {
 
     /// The type of the value.
     pub fn kind(&self) -> Kind {
-        Kind::Str
+        Kind::ALL[(self.bits() >> KIND_SHIFT & 7) as usize]
     }
 
     /// When the key expires, in ms since 1970.
@@ -242,25 +276,45 @@ impl Entry {
 
     /// The value.
     pub fn value(&self) -> ValueRef<'_> {
-        // SAFETY: the representation says what the payload is; the borrow is of `self`.
-        ValueRef::Str(unsafe {
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.kind() {
+                    Kind::Str => ValueRef::Str(Elem::Bytes(self.payload().cast::<Vec<u8>>().as_ref())),
+                    $(Kind::$object => ValueRef::$object(self.payload().cast::<$object>().as_ref()),)*
+                }
+            };
+        }
+        // SAFETY: kind and representation say what the payload is; the borrow is of `self`.
+        unsafe {
             match self.repr() {
-                Repr::Embedded => Elem::Bytes(std::slice::from_raw_parts(self.key_end().as_ptr(), self.embedded_len())),
-                Repr::Int => Elem::Int(self.payload().cast::<i64>().read()),
-                Repr::Raw => Elem::Bytes(self.payload().cast::<Vec<u8>>().as_ref()),
+                Repr::Embedded => {
+                    ValueRef::Str(Elem::Bytes(std::slice::from_raw_parts(self.key_end().as_ptr(), self.embedded_len())))
+                }
+                Repr::Int => ValueRef::Str(Elem::Int(self.payload().cast::<i64>().read())),
+                Repr::Raw | Repr::Object => for_each_object!(object),
             }
-        })
+        }
     }
 
     /// The value, to be changed in place.
     pub fn value_mut(&mut self) -> ValueMut<'_> {
-        ValueMut::Str(StrMut(self))
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.kind() {
+                    Kind::Str => ValueMut::Str(StrMut(self)),
+                    // SAFETY: the kind says what the payload is; the borrow is of `self`.
+                    $(Kind::$object => ValueMut::$object(unsafe { self.payload().cast::<$object>().as_mut() }),)*
+                }
+            };
+        }
+        for_each_object!(object)
     }
 
     /// The string, if the value is one.
     pub fn as_str(&self) -> Option<Elem<'_>> {
         match self.value() {
             ValueRef::Str(elem) => Some(elem),
+            _ => None,
         }
     }
 
@@ -268,6 +322,7 @@ impl Entry {
     pub fn as_str_mut(&mut self) -> Option<StrMut<'_>> {
         match self.value_mut() {
             ValueMut::Str(string) => Some(string),
+            _ => None,
         }
     }
 
@@ -285,7 +340,7 @@ impl Entry {
     /// Expiry and access field stay.
     pub fn set_value(&mut self, value: Value) -> Option<Value> {
         let old = self.replace_with(Entry::new(self.key(), value, self.expire_at()));
-        (old.repr() == Repr::Raw).then(|| old.into_value())
+        matches!(old.repr(), Repr::Raw | Repr::Object).then(|| old.into_value())
     }
 
     /// Replaces the value by a string, with the best encoding. Expiry and access field stay.
@@ -315,10 +370,24 @@ impl Entry {
 
     /// The value alone.
     pub fn into_value(mut self) -> Value {
-        match self.value() {
-            ValueRef::Str(Elem::Int(value)) => Value::Str(Str::Int(value)),
-            ValueRef::Str(_) => Value::Str(Str::Bytes(std::mem::take(self.raw_mut()))),
+        macro_rules! take {
+            ($($object:ident $name:literal)*) => {
+                match self.kind() {
+                    Kind::Str => match self.as_str() {
+                        Some(Elem::Int(value)) => Value::Str(Str::Int(value)),
+                        _ => Value::Str(Str::Bytes(std::mem::take(self.raw_mut()))),
+                    },
+                    $(Kind::$object => {
+                        let mut this = ManuallyDrop::new(self);
+                        // SAFETY: the kind says what the payload is. It is moved out, and the allocation freed without dropping it.
+                        let object = unsafe { this.payload().cast::<$object>().read() };
+                        this.free();
+                        Value::$object(object)
+                    })*
+                }
+            };
         }
+        for_each_object!(take)
     }
 
     /// The same value, encoding, expiry and access field under another key (`RENAME`).
@@ -329,21 +398,51 @@ impl Entry {
 
     /// The name that `OBJECT ENCODING` answers.
     pub fn encoding(&self) -> &'static str {
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.value() {
+                    ValueRef::Str(_) => "raw",
+                    $(ValueRef::$object(object) => object.encoding(),)*
+                }
+            };
+        }
         match self.repr() {
             Repr::Embedded => "embstr",
             Repr::Int => "int",
-            Repr::Raw => "raw",
+            Repr::Raw | Repr::Object => for_each_object!(object),
         }
     }
 
-    /// Bytes that the allocator hands out for the entry and its value.
+    /// Bytes that the allocator hands out for the entry and its value. For a large collection this walks it.
     pub fn heap_size(&self) -> usize {
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.value() {
+                    ValueRef::Str(_) => 0,
+                    $(ValueRef::$object(object) => object.heap_size(),)*
+                }
+            };
+        }
         let value = match self.repr() {
             Repr::Embedded | Repr::Int => 0,
             // SAFETY: the representation says that the payload is a vector.
             Repr::Raw => vec_heap(unsafe { self.payload().cast::<Vec<u8>>().as_ref() }),
+            Repr::Object => for_each_object!(object),
         };
         size_class(self.size()) + value
+    }
+
+    /// Allocations that dropping the entry frees, roughly; many are better freed on another thread.
+    pub fn free_effort(&self) -> usize {
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.value() {
+                    ValueRef::Str(_) => 1,
+                    $(ValueRef::$object(object) => object.free_effort(),)*
+                }
+            };
+        }
+        for_each_object!(object)
     }
 
     /// Puts another entry in the place of this one, with this one's access field, and returns this one.
@@ -379,7 +478,7 @@ impl Entry {
         // SAFETY: both have the same representation, so the same room for the payload and, behind the keys, the string. Moving the
         // payload's bytes moves the value: the old allocation is freed below without dropping it.
         unsafe {
-            new.payload().copy_from_nonoverlapping(self.payload(), repr.payload());
+            new.payload().copy_from_nonoverlapping(self.payload(), payload_size(self.kind(), repr));
             new.key_end().copy_from_nonoverlapping(self.key_end(), embedded);
         }
         ManuallyDrop::new(self.replace_with(ManuallyDrop::into_inner(new))).free();
@@ -398,9 +497,17 @@ fn layout(size: usize) -> Layout {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if self.repr() == Repr::Raw {
-            // SAFETY: the representation says that the payload is a vector; nobody uses it after this.
-            unsafe { self.payload().cast::<Vec<u8>>().drop_in_place() };
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.kind() {
+                    Kind::Str => self.payload().cast::<Vec<u8>>().drop_in_place(),
+                    $(Kind::$object => self.payload().cast::<$object>().drop_in_place(),)*
+                }
+            };
+        }
+        if matches!(self.repr(), Repr::Raw | Repr::Object) {
+            // SAFETY: kind and representation say what the payload is; nobody uses it after this.
+            unsafe { for_each_object!(object) };
         }
         self.free();
     }

@@ -117,6 +117,14 @@ const STEPS: usize = 2;
 /// Up to this many buckets [`Table::random`] counts through the table, which makes it exactly fair.
 const COUNTED: usize = 16;
 
+/// Where an element of a table is; see [`Table::locate`].
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    index: usize,
+    depth: usize,
+    slot: usize,
+}
+
 /// A hash table whose elements carry their own keys. See the module's documentation.
 pub struct Table<E> {
     store: Store<E>,
@@ -274,6 +282,41 @@ impl<E: Keyed> Table<E> {
         }
         let index = self.index(hash);
         self.store.bucket_mut(index).find_mut(Self::tag(hash), is_it)
+    }
+
+    /// Where the element is that [`find`](Self::find) finds. The place is valid until the table is changed; after that, it may
+    /// hold another element or none.
+    pub fn locate(&self, hash: u64, is_it: impl FnMut(&E) -> bool) -> Option<Place> {
+        if self.buckets == 0 {
+            return None;
+        }
+        let index = self.index(hash);
+        let (depth, slot) = self.store.bucket(index).locate(Self::tag(hash), is_it)?;
+        Some(Place { index, depth, slot })
+    }
+
+    /// The element at a place.
+    pub fn at(&self, place: Place) -> Option<&E> {
+        if place.index >= self.buckets {
+            return None;
+        }
+        let mut bucket = self.store.bucket(place.index);
+        for _ in 0..place.depth {
+            bucket = bucket.child()?;
+        }
+        bucket.get(place.slot)
+    }
+
+    /// The element at a place, to be changed. Its key must stay as it is.
+    pub fn at_mut(&mut self, place: Place) -> Option<&mut E> {
+        if place.index >= self.buckets {
+            return None;
+        }
+        let mut bucket = self.store.bucket_mut(place.index);
+        for _ in 0..place.depth {
+            bucket = bucket.child_mut()?;
+        }
+        bucket.get_mut(place.slot)
     }
 
     /// Loads the elements whose tag is that of the hash: the second step before a batch of lookups, when the bucket that

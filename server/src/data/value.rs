@@ -2,24 +2,103 @@
 
 use super::elem::Elem;
 use super::entry::Entry;
+use super::list::List;
 use super::num::parse_i64;
 
-/// The types that a key can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// A string.
-    Str,
+/// Calls a macro with every type of value but strings: its name, and what `TYPE` answers. A type stands here and is then known to
+/// the enums below and to [`Entry`]; it has `encoding()`, `heap_size()` and `free_effort()`, and is at most 32 bytes itself.
+macro_rules! for_each_object {
+    ($callback:ident) => {
+        $callback! { List "list" }
+    };
 }
+pub(super) use for_each_object;
 
-impl Kind {
-    /// The name that `TYPE` answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Str => "string",
+macro_rules! define {
+    ($($object:ident $name:literal)*) => {
+        /// The types that a key can have.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            /// A string.
+            Str,
+            $(#[doc = concat!("A ", $name, ".")] $object,)*
         }
-    }
+
+        impl Kind {
+            /// All types, in the order of their numbers.
+            pub(super) const ALL: &[Kind] = &[Kind::Str, $(Kind::$object),*];
+
+            /// The name that `TYPE` answers.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Kind::Str => "string",
+                    $(Kind::$object => $name,)*
+                }
+            }
+        }
+
+        /// A value on its own, outside of an entry.
+        #[derive(Debug, Clone)]
+        pub enum Value {
+            /// A string.
+            Str(Str),
+            $(#[doc = concat!("A ", $name, ".")] $object($object),)*
+        }
+
+        impl Value {
+            /// Its type.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    Value::Str(_) => Kind::Str,
+                    $(Value::$object(_) => Kind::$object,)*
+                }
+            }
+
+            /// Allocations that dropping the value frees, roughly; many are better freed on another thread.
+            pub fn free_effort(&self) -> usize {
+                match self {
+                    Value::Str(_) => 1,
+                    $(Value::$object(object) => object.free_effort(),)*
+                }
+            }
+        }
+
+        $(impl From<$object> for Value {
+            fn from(value: $object) -> Value {
+                Value::$object(value)
+            }
+        })*
+
+        /// The value of an entry, for reading.
+        #[derive(Debug, Clone, Copy)]
+        pub enum ValueRef<'a> {
+            /// A string.
+            Str(Elem<'a>),
+            $(#[doc = concat!("A ", $name, ".")] $object(&'a $object),)*
+        }
+
+        impl ValueRef<'_> {
+            /// A deep copy.
+            pub fn to_value(self) -> Value {
+                match self {
+                    ValueRef::Str(Elem::Int(v)) => Value::Str(Str::Int(v)),
+                    ValueRef::Str(Elem::Bytes(bytes)) => Value::Str(Str::Bytes(bytes.to_vec())),
+                    $(ValueRef::$object(object) => Value::$object(object.clone()),)*
+                }
+            }
+        }
+
+        /// The value of an entry, for changing it in place.
+        #[derive(Debug)]
+        pub enum ValueMut<'a> {
+            /// A string.
+            Str(StrMut<'a>),
+            $(#[doc = concat!("A ", $name, ".")] $object(&'a mut $object),)*
+        }
+    };
 }
+for_each_object!(define);
 
 /// An owned string value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,67 +129,30 @@ impl Str {
     }
 }
 
-/// A value on its own, outside of an entry.
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// A string.
-    Str(Str),
-}
-
-impl Value {
-    /// Its type.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Value::Str(_) => Kind::Str,
-        }
-    }
-}
-
 impl From<Str> for Value {
     fn from(value: Str) -> Value {
         Value::Str(value)
     }
 }
 
-/// The value of an entry, for reading.
-#[derive(Debug, Clone, Copy)]
-pub enum ValueRef<'a> {
-    /// A string.
-    Str(Elem<'a>),
-}
-
-impl ValueRef<'_> {
-    /// A deep copy.
-    pub fn to_value(self) -> Value {
-        match self {
-            ValueRef::Str(Elem::Int(v)) => Value::Str(Str::Int(v)),
-            ValueRef::Str(Elem::Bytes(bytes)) => Value::Str(Str::Bytes(bytes.to_vec())),
-        }
-    }
-}
-
-/// The value of an entry, for changing it in place.
-#[derive(Debug)]
-pub enum ValueMut<'a> {
-    /// A string.
-    Str(StrMut<'a>),
-}
-
 /// The string value of an entry, for changing it in place.
 #[derive(Debug)]
 pub struct StrMut<'a>(pub(super) &'a mut Entry);
 
-impl StrMut<'_> {
+impl<'a> StrMut<'a> {
     /// The string as it is.
     pub fn get(&self) -> Elem<'_> {
-        match self.0.value() {
-            ValueRef::Str(elem) => elem,
-        }
+        self.0.as_str().unwrap_or(Elem::Bytes(b""))
     }
 
     /// The bytes, to be changed in any way (APPEND, SETRANGE, SETBIT). From here on the string is encoded `raw`, whatever its
     /// length, until it is set anew.
     pub fn to_mut(&mut self) -> &mut Vec<u8> {
+        self.0.raw_mut()
+    }
+
+    /// As [`to_mut`](Self::to_mut), for as long as the entry is borrowed.
+    pub fn into_mut(self) -> &'a mut Vec<u8> {
         self.0.raw_mut()
     }
 

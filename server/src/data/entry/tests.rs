@@ -116,3 +116,26 @@ fn key_value_expiry_and_access_are_independent_of_each_other() {
         }
     }
 }
+
+#[test]
+fn a_list_stays_the_same_through_renames_expiries_and_copies() {
+    use crate::data::limits::Limits;
+    use crate::data::list::{End, List};
+    let mut list = List::new();
+    list.push(End::Back, b"a", &Limits::default());
+    list.push(End::Back, &[b'x'; 9000], &Limits::default());
+    let mut entry = Entry::new(b"list", Value::List(list), None);
+    assert_eq!((entry.kind().name(), entry.encoding()), ("list", "quicklist"));
+    assert!(entry.heap_size() > 9000);
+    entry.set_expire_unindexed(Some(3));
+    let copy = entry.value().to_value();
+    let mut entry = entry.with_key(b"renamed");
+    let ValueMut::List(list) = entry.value_mut() else { panic!() };
+    list.push(End::Front, b"0", &Limits::default());
+    assert_eq!(list.len(), 3);
+    assert!(matches!(entry.set_value(copy), Some(Value::List(old)) if old.len() == 3));
+    assert_eq!(entry.expire_at(), Some(3));
+    assert!(entry.as_str().is_none() && entry.as_str_mut().is_none());
+    assert!(matches!(entry.set_value(Value::Str(Str::Int(1))), Some(Value::List(old)) if old.len() == 2));
+    assert_eq!(entry.encoding(), "int");
+}

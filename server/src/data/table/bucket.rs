@@ -60,7 +60,8 @@ impl<E> Bucket<E> {
         self.is_chained().then(|| unsafe { &*self.slots[LAST].child })
     }
 
-    fn child_mut(&mut self) -> Option<&mut Bucket<E>> {
+    /// As [`child`](Self::child), for changing it.
+    pub(super) fn child_mut(&mut self) -> Option<&mut Bucket<E>> {
         // SAFETY: as in `child`; `&mut self` makes the borrow the only one.
         self.is_chained().then(|| unsafe { &mut *self.slots[LAST].child })
     }
@@ -125,6 +126,18 @@ impl<E> Bucket<E> {
                 return bucket.get(slot);
             }
             bucket = bucket.child()?;
+        }
+    }
+
+    /// How far down the chain, and in which slot, [`find`](Self::find) finds.
+    pub(super) fn locate(&self, tag: u8, mut is_it: impl FnMut(&E) -> bool) -> Option<(usize, usize)> {
+        let (mut bucket, mut depth) = (self, 0);
+        loop {
+            if let Some(slot) = bucket.position(tag, &mut is_it) {
+                return Some((depth, slot));
+            }
+            bucket = bucket.child()?;
+            depth += 1;
         }
     }
 
