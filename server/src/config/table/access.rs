@@ -5,42 +5,42 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Password of the default user; empty for none.
     requirepass: Vec<u8> = vec![], "requirepass", optional_text(), Password, Acts, Sensitive;
     /// File of users.
-    aclfile: Vec<u8> = vec![], "aclfile", text(), None, Acts, Immutable;
+    aclfile: Vec<u8> = vec![], "aclfile", text(), None, NoEffectHere, Immutable;
     /// Entries that ACL LOG keeps.
-    acllog_max_len: usize = 128, "acllog-max-len", number(0, LONG_MAX), None, Acts;
+    acllog_max_len: usize = 128, "acllog-max-len", number(0, LONG_MAX), None, NoEffectHere;
     /// Channels of a new user.
-    acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, "acl-pubsub-default", one_of(), None, Acts;
+    acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, "acl-pubsub-default", one_of(), None, NoEffectHere;
     /// Who may set protected directives.
     enable_protected_configs: ProtectedAction = ProtectedAction::No, "enable-protected-configs", one_of(), None, Acts, Immutable;
     /// Who may use DEBUG.
-    enable_debug_command: ProtectedAction = ProtectedAction::No, "enable-debug-command", one_of(), None, Acts, Immutable;
+    enable_debug_command: ProtectedAction = ProtectedAction::No, "enable-debug-command", one_of(), None, NoEffectHere, Immutable;
     /// Who may use MODULE; there are no modules here.
     enable_module_command: ProtectedAction = ProtectedAction::No, "enable-module-command", one_of(), None, NoEffectHere, Immutable;
     /// Microseconds from which on a command is logged as slow; negative for none.
-    commandlog_execution_slower_than: i64 = 10000, "commandlog-execution-slower-than" | "slowlog-log-slower-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_execution_slower_than: i64 = 10000, "commandlog-execution-slower-than" | "slowlog-log-slower-than", number(-1, LONG_MAX), None, NoEffectHere;
     /// Slow commands that are kept.
-    commandlog_slow_execution_max_len: usize = 128, "commandlog-slow-execution-max-len" | "slowlog-max-len", number(0, LONG_MAX), CommandLog, Acts;
+    commandlog_slow_execution_max_len: usize = 128, "commandlog-slow-execution-max-len" | "slowlog-max-len", number(0, LONG_MAX), CommandLog, NoEffectHere;
     /// Bytes from which on a request is logged as large; negative for none.
-    commandlog_request_larger_than: i64 = 1 << 20, "commandlog-request-larger-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_request_larger_than: i64 = 1 << 20, "commandlog-request-larger-than", number(-1, LONG_MAX), None, NoEffectHere;
     /// Large requests that are kept.
-    commandlog_large_request_max_len: usize = 128, "commandlog-large-request-max-len", number(0, LONG_MAX), CommandLog, Acts;
+    commandlog_large_request_max_len: usize = 128, "commandlog-large-request-max-len", number(0, LONG_MAX), CommandLog, NoEffectHere;
     /// Bytes from which on a reply is logged as large; negative for none.
-    commandlog_reply_larger_than: i64 = 1 << 20, "commandlog-reply-larger-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_reply_larger_than: i64 = 1 << 20, "commandlog-reply-larger-than", number(-1, LONG_MAX), None, NoEffectHere;
     /// Large replies that are kept.
-    commandlog_large_reply_max_len: usize = 128, "commandlog-large-reply-max-len", number(0, LONG_MAX), CommandLog, Acts;
+    commandlog_large_reply_max_len: usize = 128, "commandlog-large-reply-max-len", number(0, LONG_MAX), CommandLog, NoEffectHere;
     /// Milliseconds from which on LATENCY records an event; 0 for never.
-    latency_monitor_threshold: u64 = 0, "latency-monitor-threshold", number(0, LONG_MAX), None, Acts;
+    latency_monitor_threshold: u64 = 0, "latency-monitor-threshold", number(0, LONG_MAX), None, NoEffectHere;
     /// Counts each command's latency.
-    latency_tracking: bool = true, "latency-tracking", flag(), None, Acts;
+    latency_tracking: bool = true, "latency-tracking", flag(), None, NoEffectHere;
     /// Percentiles of latency in INFO.
-    latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], "latency-tracking-info-percentiles", Percentiles, None, Acts;
+    latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], "latency-tracking-info-percentiles", Percentiles, None, NoEffectHere;
     /// Milliseconds after which a script answers others with BUSY; 0 for never.
-    busy_reply_threshold: u64 = 5000, "busy-reply-threshold" | "lua-time-limit", number(0, LONG_MAX), None, Acts;
+    busy_reply_threshold: u64 = 5000, "busy-reply-threshold" | "lua-time-limit", number(0, LONG_MAX), None, NoEffectHere;
     /// Lets scripts use what can break out of their sandbox.
     lua_enable_insecure_api: bool = false, "lua-enable-insecure-api" | "lua-enable-deprecated-api", flag(), None, NoEffectHere, Hidden, Protected;
     /// Keys that client side caching remembers; 0 for no limit.
     tracking_table_max_keys: usize = 1_000_000, "tracking-table-max-keys", number(0, LONG_MAX), None, NoEffectHere;
     /// Answers as Redis OSS where Valkey differs in names only.
-    extended_redis_compatibility: bool = false, "extended-redis-compatibility", flag(), None, Acts;
+    extended_redis_compatibility: bool = false, "extended-redis-compatibility", flag(), None, NoEffectHere;
 } } }
 pub(super) use access_rows;

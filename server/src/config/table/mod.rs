@@ -7,8 +7,11 @@
 //! ```
 //!
 //! The effect is what the owner does after CONFIG SET ([`Effect`]), the support says whether the server acts on the
-//! directive at all ([`Support`]), the marks are its restrictions ([`Mark`]). The rows stand by area in the files of
-//! this folder; each area hands its rows on to the next, and the last to `directives!`.
+//! directive at all ([`Support`]), the marks are its restrictions ([`Mark`]). Who makes the server act on a directive
+//! turns `NoEffectHere` in its row into `Acts`; until then the server names it at start when it is set.
+//!
+//! The rows stand by area in the files of this folder; each area hands its rows on to the next, and the last to
+//! `directives!`.
 
 use std::fmt;
 

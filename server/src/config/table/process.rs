@@ -17,11 +17,11 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// File that the log goes to; empty for standard output.
     logfile: Vec<u8> = vec![], "logfile", text(), None, Acts, Immutable;
     /// Shape of a log line.
-    log_format: LogFormat = LogFormat::Legacy, "log-format", one_of(), Log, Acts;
+    log_format: LogFormat = LogFormat::Legacy, "log-format", one_of(), Log, NoEffectHere;
     /// Time in a log line.
-    log_timestamp_format: LogTimestampFormat = LogTimestampFormat::Legacy, "log-timestamp-format", one_of(), Log, Acts;
+    log_timestamp_format: LogTimestampFormat = LogTimestampFormat::Legacy, "log-timestamp-format", one_of(), Log, NoEffectHere;
     /// Keeps keys, values and arguments out of the log.
-    hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, Acts;
+    hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, NoEffectHere;
     /// Logs to syslog.
     syslog_enabled: bool = false, "syslog-enabled", flag(), None, NoEffectHere, Immutable;
     /// Name in syslog.
@@ -69,7 +69,7 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// CPUs of a child that saves.
     bgsave_cpulist: Vec<u8> = vec![], "bgsave-cpulist" | "bgsave_cpulist", optional_text(), None, NoEffectHere, Immutable;
     /// Zone that the server says it is in.
-    availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, Acts;
+    availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, NoEffectHere;
     /// Text that a crash report carries.
     debug_context: Vec<u8> = vec![], "debug-context", text(), None, NoEffectHere, Hidden;
     /// Checks that are too slow for production.

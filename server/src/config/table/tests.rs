@@ -104,3 +104,31 @@ fn what_cannot_change_asks_nothing_of_its_owner() {
     let mut fixed = DIRECTIVES.iter().filter(|directive| directive.is(Mark::Immutable));
     assert!(fixed.all(|directive| directive.effect == Effect::None));
 }
+
+/// The source of everything but this module.
+fn other_source(directory: &std::path::Path, text: &mut String) {
+    for entry in directory.read_dir().unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("src/config") {
+            other_source(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_directive_that_the_server_reads_is_not_said_to_be_without_effect() {
+    let mut source = String::new();
+    other_source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
+    let is_read = |directive: &Directive| {
+        let field = format!("config.{}", directive.name.replace('-', "_"));
+        source.match_indices(&field).any(|(start, _)| {
+            let next = source[start + field.len()..].chars().next();
+            !next.is_some_and(|next| next.is_alphanumeric() || next == '_')
+        })
+    };
+    for directive in DIRECTIVES.iter().filter(|directive| directive.support == Support::NoEffectHere) {
+        assert!(!is_read(directive), "{} acts now: say so in its row", directive.name);
+    }
+}
