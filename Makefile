@@ -71,8 +71,8 @@ conformance: build peers ## Valkey's own test suite against our server: UNITS="u
 	e2e/conformance/run.sh $(UNITS)
 
 .PHONY: bench
-bench: build peers ## throughput beside the real Valkey, on this machine: ARGS="--rounds 3"
-	e2e/bench/run.sh $(ARGS)
+bench: build peers ## throughput beside the real Valkey, on this machine: ROUNDS=3 SCALE=100
+	e2e/bench/run.sh
 
 .PHONY: toolchain
 toolchain:
