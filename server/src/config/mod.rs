@@ -3,7 +3,7 @@
 //! Nothing here knows what a directive's owner does with it: a change is reported as an [`Effect`].
 //!
 //! At start: `Invocation::from_arguments(..).load()` gives a [`Loaded`] or a [`LoadError`] to print. At runtime:
-//! [`Config::get`], [`Config::set`], [`rewrite`].
+//! [`Config::get`], [`Config::set`], [`rewrite()`].
 
 mod arguments;
 mod checks;
