@@ -75,7 +75,8 @@ pub struct ValkeyReplicationSpec {
     /// How many instances: one primary, the others replicas.
     #[schemars(range(min = 1, max = 9))]
     pub instances: i32,
-    /// The server's image; the one that the operator was built for when left out.
+    /// The server's image. When left out, the one that the operator comes with when the pods are first made; a later
+    /// operator with a newer one does not restart them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     pub image: Option<String>,

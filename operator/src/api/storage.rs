@@ -29,7 +29,8 @@ pub struct Storage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub storage_class_name: Option<String>,
-    /// Keep the data in an `emptyDir`, which a deleted pod takes with it: for caches. Cannot be changed later.
+    /// Keep the data in an `emptyDir` of at most `size`, which a deleted pod takes with it: for caches. Cannot be
+    /// changed later.
     pub ephemeral: bool,
     /// What becomes of the claims when the resource is deleted; claims of instances that were scaled away are kept
     /// too. `Retain` keeps them, and a new resource of the same name finds its data again.

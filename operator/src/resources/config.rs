@@ -1,0 +1,121 @@
+//! ConfigMap `<name>-config`: `valkey.conf`. No secret stands in it; it includes the file that holds them.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::{Error, Names, auth, memory, metadata, names};
+use crate::api::{self, Flavor, ValkeyReplication};
+
+/// Where the ConfigMap is mounted.
+pub(super) const DIRECTORY: &str = "/etc/valkey";
+/// The file in it.
+pub(super) const FILE: &str = "valkey.conf";
+/// Where the data is.
+pub(super) const DATA: &str = "/data";
+
+pub(super) fn build(resource: &ValkeyReplication, names: &Names<'_>, text: String) -> Result<ConfigMap, Error> {
+    Ok(ConfigMap {
+        metadata: metadata(resource, names, names.config())?,
+        data: Some(BTreeMap::from([(FILE.to_owned(), text)])),
+        ..ConfigMap::default()
+    })
+}
+
+/// The text of `valkey.conf`.
+pub(super) fn render(resource: &ValkeyReplication) -> Result<String, Error> {
+    let spec = &resource.spec;
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+    let mut text = String::from("# Written by valkey-operator.\n");
+    let mut line = |directive: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{directive} {value}");
+    };
+
+    line("port", &names::PORT.to_string());
+    line("bind", "* -::*");
+    line("protected-mode", "no");
+    line("dir", DATA);
+    // Nobody is born primary: a replica of nowhere waits to be told.
+    line("replicaof", "127.0.0.1 1");
+    line("save", if spec.persistence.rdb { &spec.persistence.save_points } else { "\"\"" });
+    line("appendonly", yes_no(spec.persistence.aof));
+    line("appendfsync", spec.persistence.aof_fsync.directive());
+    line("repl-backlog-size", &spec.replication.backlog_size);
+    line("repl-diskless-sync", yes_no(spec.replication.diskless));
+    // In a pair there is no second replica to wait for.
+    line("repl-diskless-sync-delay", "0");
+    if spec.flavor == Flavor::Native {
+        let lease = std::time::Duration::from(spec.failover.quorum_timeout);
+        line("primary-quorum-timeout", &lease.as_millis().to_string());
+        line("metrics-port", &names::METRICS_PORT.to_string());
+    }
+    if !spec.config.contains_key("maxmemory")
+        && let Some(bytes) = spec.resources.limits.get("memory").and_then(|limit| memory::bytes(&limit.to_string()))
+    {
+        line("maxmemory", &(bytes / 4 * 3).to_string());
+    }
+    for (directive, value) in &spec.config {
+        let value = value.to_string();
+        if let Some(remedy) = api::owned(directive) {
+            return Err(Error::Owned { directive: directive.clone(), remedy });
+        }
+        if value.contains(['\n', '\r']) || directive.contains(char::is_whitespace) {
+            return Err(Error::ManyLines { directive: directive.clone() });
+        }
+        line(directive, if value.is_empty() { "\"\"" } else { &value });
+    }
+    line("include", &format!("{}/{}", auth::DIRECTORY, auth::FILE));
+    Ok(text)
+}
+
+/// A number that names a text: the same for the same text in every version of the operator (FNV-1a, 64 bits).
+pub(super) fn fingerprint(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::resource;
+    use serde_json::json;
+
+    fn lines(spec: serde_json::Value) -> Vec<String> {
+        render(&resource(spec)).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_instance_boots_as_a_replica_of_nowhere() {
+        for spec in [json!({}), json!({"instances": 1}), json!({"flavor": "Stock", "image": "valkey/valkey:9.1"})] {
+            assert!(lines(spec).contains(&"replicaof 127.0.0.1 1".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_stock_server_gets_no_directive_that_it_would_not_start_with() {
+        let text = lines(json!({"flavor": "Stock", "image": "valkey/valkey:9.1"})).join("\n");
+        assert!(!text.contains("primary-quorum-timeout") && !text.contains("metrics-port"), "{text}");
+    }
+
+    #[test]
+    fn three_quarters_of_a_memory_limit_are_for_data_unless_the_user_says_otherwise() {
+        let limit = json!({"limits": {"memory": "1Gi"}});
+        assert!(lines(json!({"resources": limit})).contains(&"maxmemory 805306368".to_owned()));
+        let own = lines(json!({"resources": limit, "config": {"maxmemory": "100mb"}}));
+        assert_eq!(own.iter().filter(|line| line.starts_with("maxmemory ")).collect::<Vec<_>>(), ["maxmemory 100mb"]);
+    }
+
+    #[test]
+    fn no_snapshot_is_an_empty_list_of_save_points() {
+        assert!(lines(json!({"persistence": {"rdb": false}})).contains(&"save \"\"".to_owned()));
+    }
+
+    #[test]
+    fn a_value_cannot_smuggle_in_a_second_directive() {
+        let spec = json!({"config": {"hz": "50\nrequirepass open"}});
+        assert_eq!(render(&resource(spec)), Err(Error::ManyLines { directive: "hz".into() }));
+    }
+}
