@@ -197,6 +197,11 @@ fn show_sequence(args: &mut [Matched<'_>], separator: &str) -> String {
     shown.join(separator)
 }
 
+/// The argument's token as it is typed: MIGRATE has one that is the empty string.
+fn token(arg: &Arg) -> Option<String> {
+    arg.token.as_ref().map(|token| if token.is_empty() { "\"\"".to_owned() } else { token.clone() })
+}
+
 impl Matched<'_> {
     /// The part of the argument that is still to come.
     fn show(&mut self) -> String {
@@ -209,7 +214,7 @@ impl Matched<'_> {
         }
         let mut shown = Vec::new();
         if !self.token {
-            shown.extend(self.arg.token.clone());
+            shown.extend(token(self.arg));
         }
         match self.arg.kind {
             Kind::OneOf if self.words > 0 => {
@@ -229,7 +234,7 @@ impl Matched<'_> {
             self.clear();
             let mut repeated = Vec::new();
             if self.arg.multiple_token {
-                repeated.extend(self.arg.token.clone());
+                repeated.extend(token(self.arg));
             }
             match self.arg.kind {
                 Kind::OneOf => repeated.push(show_sequence(&mut self.parts, "|")),
