@@ -48,7 +48,11 @@ pub fn run(session: &mut Session, tty: bool) -> Result<(), Stop> {
             return Ok(());
         }
         if session.is_subscribed() {
-            session.show_messages_until_input(tty, || input.is_ready())?;
+            match session.show_messages_until_input(tty, || input.is_ready()) {
+                // A person can go on with another command; a script could not know that its subscription is gone.
+                Err(stop @ (Stop::Lost(_) | Stop::NotConnected)) if input.is_person() => eprintln!("{stop}"),
+                done => done?,
+            }
         }
     }
 }
@@ -204,6 +208,10 @@ impl Input {
             // Whatever the terminal's trouble is, there will be no more lines.
             Source::Terminal(editor, _) => Ok(editor.readline(prompt).ok().map(String::into_bytes)),
         }
+    }
+
+    fn is_person(&self) -> bool {
+        matches!(self.source, Source::Terminal(..))
     }
 
     /// Whether a line was read ahead already.

@@ -3,14 +3,16 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::thread;
+use std::time::Duration;
 
 use super::args::{Options, Protocol};
 use super::command::Command;
 use super::connection::{Connection, Failure, reason};
 use super::format::{Format, Output};
+use super::modes;
 use super::reply::Reply;
 use super::stop::{Stop, print};
-use super::{modes, sys};
+use super::sys::{self, Interest};
 
 /// A session.
 pub struct Session {
@@ -106,8 +108,7 @@ impl Session {
     /// # Errors
     /// [`Stop::NotConnected`] when one of the steps failed.
     pub fn connect(&mut self, quiet: bool) -> Result<(), Stop> {
-        self.connection = None;
-        self.reset_state();
+        self.drop_connection();
         let target = self.options.target();
         match Connection::open(&target, self.options.connect_timeout, self.options.family) {
             Ok(connection) => self.connection = Some(connection),
@@ -163,6 +164,11 @@ impl Session {
         Ok(())
     }
 
+    fn drop_connection(&mut self) {
+        self.connection = None;
+        self.reset_state();
+    }
+
     fn reset_state(&mut self) {
         self.db = 0;
         self.in_multi = false;
@@ -194,7 +200,7 @@ impl Session {
             }
             let done = self.send(args, repeat);
             if matches!(done, Err(Stop::Lost(_))) {
-                self.connection = None;
+                self.drop_connection();
             }
             done?;
             if self.redirect.is_none() {
@@ -221,7 +227,7 @@ impl Session {
             let reply = match self.answer(&command, as_text) {
                 // That is how SHUTDOWN succeeds.
                 Err(Stop::Lost(Failure::Closed | Failure::Io(_))) if command.name() == "shutdown" => {
-                    self.connection = None;
+                    self.drop_connection();
                     return Ok(());
                 }
                 other => other?,
@@ -308,15 +314,29 @@ impl Session {
         if sys::take_interrupt() { self.connect(false) } else { Err(end) }
     }
 
-    /// Shows messages until a key is pressed or a line of input waits (`input_ready` says that one was read already), or ^C ends the
-    /// subscription.
+    /// Shows messages until a key is pressed or a line of input waits (`input_ready` says that one was read already). ^C ends the
+    /// subscription: a new connection takes the place of the old one. `tty`: the output is for people, who are told so.
     ///
     /// # Errors
-    /// The end of the connection.
+    /// The end of the connection; the session has none then.
     pub fn show_messages_until_input(&mut self, tty: bool, input_ready: impl Fn() -> bool) -> Result<(), Stop> {
+        let _any_key = sys::TtyMode::any_key();
+        let guard = sys::StreamGuard::new(self.connection()?.as_fd());
+        let done = self.show_messages(tty, input_ready);
+        drop(guard);
+        if sys::take_interrupt() {
+            print(b"Closing current connection. Ready to reconnect to Valkey server... \n")?;
+            return self.connect(false);
+        }
+        if done.is_err() {
+            self.drop_connection();
+        }
+        done
+    }
+
+    fn show_messages(&mut self, tty: bool, input_ready: impl Fn() -> bool) -> Result<(), Stop> {
         let with_notice = self.format.output != Output::Raw && tty;
         let (color, plain) = if with_notice && is_color_terminal() { ("\x1b[1;90m", "\x1b[0m") } else { ("", "") };
-        let _any_key = sys::TtyMode::any_key();
         while self.is_subscribed() {
             while self.connection()?.is_mid_reply() {
                 self.show_message()?;
@@ -325,22 +345,16 @@ impl Session {
                 let notice = "Reading messages... (press Ctrl-C to quit or any key to type command)\r";
                 print(format!("{color}{notice}{plain}").as_bytes())?;
             }
+            let ready = input_ready();
             let (message, input) = {
-                let connection = self.connection()?;
-                let _guard = sys::StreamGuard::new(connection.as_fd());
                 let stdin = io::stdin();
-                let mut waiting = [sys::Interest::read(connection.as_fd()), sys::Interest::read(stdin.as_fd())];
-                let ready = input_ready();
-                let timeout = ready.then_some(std::time::Duration::ZERO);
-                sys::poll(&mut waiting, timeout).map_err(Failure::Io)?;
+                let connection = self.connection()?;
+                let mut waiting = [Interest::read(connection.as_fd()), Interest::read(stdin.as_fd())];
+                sys::poll(&mut waiting, ready.then_some(Duration::ZERO)).map_err(Failure::Io)?;
                 (waiting[0].readable, waiting[1].readable || ready)
             };
             if with_notice {
                 print(b"\x1b[K")?;
-            }
-            if sys::take_interrupt() {
-                print(b"Closing current connection. Ready to reconnect to Valkey server... \n")?;
-                return self.connect(false);
             }
             if message {
                 self.show_message()?;
