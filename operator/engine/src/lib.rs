@@ -23,13 +23,44 @@
 //! | [`record`] | what is written down in status before it is acted upon |
 //! | [`memory`] | what is kept between two calls, and may be lost |
 //! | [`decision`] | what is to be done, and why |
+//! | `decide` | the order in which things are decided |
+//! | `turn` | one call while it is being thought through |
+//! | `evidence` | who is alive, who is dead, who has let go |
+//! | `lag` | how far behind a replica is, and whether it still hears from the primary |
+//! | `lineage` | what a data set is known by, which of two is the more advanced |
+//! | `quorum` | how many votes and acknowledgements a primary needs |
+//! | `formation` | the first primary |
+//! | `guard` | the guard of a serving primary, and who may succeed it |
+//! | `follow` | who is attached to the primary, who joins and who leaves |
+//! | `election` | who takes over from a lost primary |
+//! | `takeover` | the steps of a takeover |
+//! | `planned` | planned moves |
+//! | `history` | what is written down of a failover |
+//! | `conditions` | who serves, and what people are told |
+//! | `rules` | the rules by name, for the simulation that leaves them out |
 
+mod conditions;
 mod decide;
 pub mod decision;
+mod election;
+mod evidence;
+mod follow;
+mod formation;
+mod guard;
+mod history;
+mod lag;
+mod lineage;
 pub mod memory;
 pub mod observe;
+mod planned;
+mod quorum;
 pub mod record;
+mod rules;
+#[cfg(test)]
+mod sim;
 pub mod spec;
+mod takeover;
+mod turn;
 
 pub use decide::decide;
 pub use decision::{Command, Condition, ConditionKind, Decision, Event, Reason, ReasonCode};

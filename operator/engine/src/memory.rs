@@ -1,10 +1,13 @@
 //! What is kept between two calls of [`crate::decide`]. It may be lost at any time; that is safe and costs at most a wait.
 
 use crate::observe::Millis;
+use crate::record::Quorum;
 
 /// What the engine gets back at its next call, untouched. `Memory::default()` after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
+    /// Since when there is a memory: what happened before was perhaps this operator's doing, and is forgotten.
+    pub since_ms: Option<Millis>,
     /// When this operator last voted for anybody.
     pub last_vote_ms: Option<Millis>,
     /// What was voted last, so as not to repeat it: run id, epoch, token.
@@ -45,6 +48,8 @@ pub struct Armed {
     pub term: u64,
     /// The primary's life.
     pub run_id: String,
+    /// What it confirmed.
+    pub quorum: Quorum,
     /// The primary's offset in that answer: all that was answered without the guard is below.
     pub offset: u64,
     /// When that answer was asked for.
@@ -58,10 +63,16 @@ pub struct Current {
     pub name: String,
     /// Its life.
     pub run_id: String,
-    /// It held at this time what the primary held then (at least).
+    /// At this time it held what the primary held then (at least).
     pub as_of_ms: Option<Millis>,
-    /// The primary's offset that it is being measured against, and when that was asked for.
-    pub mark: (u64, Millis),
+    /// The primary's offset that it is being measured against.
+    pub mark: u64,
+    /// When that was asked for.
+    pub mark_ms: Millis,
+    /// What the replica held when it answered last.
+    pub offset: u64,
+    /// Since when it has held no more.
+    pub moved_ms: Millis,
 }
 
 /// The times of a takeover.

@@ -94,7 +94,7 @@ pub struct Spec {
     pub switchover: Option<Switchover>,
     /// A person's word that what is left is all there is.
     pub accept_data_loss: Option<Acceptance>,
-    /// Look, say, but change nothing. Votes for the recorded primary go on: without them it would stop accepting writes.
+    /// Look, say, but begin nothing; a takeover or move under way is brought to its end. Votes for the recorded primary go on: without them it would stop accepting writes.
     pub paused: bool,
 }
 

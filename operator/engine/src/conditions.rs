@@ -1,0 +1,190 @@
+//! What people are told: who serves, the conditions, and when to look again.
+
+use crate::decision::{Condition, ConditionKind, Decision, Endpoints, Event, ReasonCode};
+use crate::evidence::Fate;
+use crate::observe::Answer;
+use crate::record::{Life, Phase, Record};
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    /// Puts together what was decided.
+    pub(crate) fn finish(mut self, written: Option<Record>) -> Decision {
+        let record = self.seen.record.as_ref();
+        let endpoints = record.map(|r| self.endpoints(r)).unwrap_or_default();
+        let conditions = self.conditions(record, &endpoints);
+        let restartable = record.map(|r| self.restartable(r)).unwrap_or_default();
+        self.announce(&conditions);
+        let step = (self.spec.quorum_timeout_ms / 4).clamp(1, 1_000);
+        Decision {
+            scale_to: self.instances_needed(record).max(self.instances_needed(written.as_ref())),
+            record: written,
+            commands: self.commands,
+            endpoints,
+            conditions,
+            reasons: self.reasons,
+            events: self.events,
+            restartable,
+            recheck_at_ms: self.now + step,
+            memory: self.memory,
+        }
+    }
+
+    /// The recorded primary's answer, if it is recent and it serves.
+    pub(crate) fn serving(&self, record: &Record) -> Option<(Life, &Answer)> {
+        let primary = record.primary.as_ref().filter(|_| record.phase.serves())?;
+        let instance = self.seen.instances.iter().find(|i| i.name == primary.name)?;
+        let answer = instance.answer.as_ref().filter(|a| a.run_id == primary.run_id && a.is_primary())?;
+        self.fresh(&primary.name).map(|_| (primary.clone(), answer))
+    }
+
+    fn endpoints(&self, record: &Record) -> Endpoints {
+        // Taken out at the start of a takeover, or as soon as it is known to be dead; silence alone takes nobody out.
+        let primary = record.primary.as_ref().filter(|_| record.phase.serves());
+        let rw = primary.filter(|p| self.fate(p) == Fate::Unknown).map(|p| p.name.clone());
+        let leader = record.primary.as_ref().map_or("", |p| p.name.as_str());
+        let synced = |name: &str| self.fresh(name).is_some_and(|a| self.in_sync(a, leader));
+        let mut ro: Vec<String> = record.members.iter().filter(|m| *m != leader && synced(m)).cloned().collect();
+        if ro.is_empty() && self.single() {
+            ro.extend(rw.clone());
+        }
+        Endpoints { rw, ro, epoch: record.epoch }
+    }
+
+    /// Those that may be restarted now: all others hold what the primary holds, and the primary itself only where it is alone by wish.
+    fn restartable(&self, record: &Record) -> Vec<String> {
+        let Some((primary, _)) = self.serving(record).filter(|_| record.phase == Phase::Stable) else {
+            return Vec::new();
+        };
+        let others: Vec<&String> =
+            self.seen.instances.iter().map(|i| &i.name).filter(|n| **n != primary.name && self.stays(n)).collect();
+        if others.is_empty() && self.single() {
+            return vec![primary.name];
+        }
+        let unready: Vec<&&String> =
+            others.iter().filter(|n| !record.successors.iter().any(|s| s.name == ***n)).collect();
+        match unready.as_slice() {
+            [] => others.into_iter().cloned().collect(),
+            // The one that is not ready may be restarted; a bad start of it must not block its own repair.
+            [one] => vec![(**one).clone()],
+            _ => unready.into_iter().map(|n| (*n).clone()).collect(),
+        }
+    }
+
+    fn conditions(&self, record: Option<&Record>, endpoints: &Endpoints) -> Vec<Condition> {
+        let phase = record.map_or(Phase::Forming, |r| r.phase);
+        let serving = record.and_then(|r| self.serving(r));
+        let writable = serving.as_ref().is_some_and(|(_, a)| a.fence.as_ref().is_none_or(|f| f.writable));
+        let hold = self.reasons.iter().find(|r| r.code.holds());
+        let first = self.reasons.first();
+        let ready = writable && endpoints.rw.is_some();
+        let unknown = serving.is_none() && record.is_some_and(|r| r.phase.serves() && endpoints.rw.is_some());
+        let moving = !matches!(phase, Phase::Stable) || serving.is_none();
+        let asked = usize::try_from(self.spec.instances.max(1)).unwrap_or(usize::MAX);
+        let successors = record.map_or(0, |r| r.successors.len());
+        let unfenced = serving.as_ref().is_some_and(|(_, a)| a.fence.is_none());
+        let weaker = unfenced && self.spec.durability.waits();
+        let short = successors + 1 < asked;
+        let told = |text: &str| first.map_or_else(|| text.to_owned(), |r| r.message.clone());
+        let make = |kind, status, reason: &str, message: String| Condition {
+            kind,
+            status,
+            reason: reason.to_owned(),
+            message,
+        };
+        let name = endpoints.rw.as_deref().unwrap_or("nobody");
+        vec![
+            match (ready, unknown) {
+                (true, _) => make(ConditionKind::Ready, Some(true), "Serving", format!("{name} accepts writes")),
+                (_, true) => {
+                    make(ConditionKind::Ready, None, "PrimaryUnreachable", told("the primary does not answer"))
+                }
+                _ => make(
+                    ConditionKind::Ready,
+                    Some(false),
+                    first.map_or("NoPrimary", |r| r.code.as_str()),
+                    told("nobody accepts writes"),
+                ),
+            },
+            match moving {
+                true => make(ConditionKind::Progressing, Some(hold.is_none()), phase.as_str(), told("under way")),
+                false => make(ConditionKind::Progressing, Some(false), "Steady", "nothing is under way".to_owned()),
+            },
+            match (short || weaker || !ready, unfenced) {
+                (true, _) if short || !ready => make(
+                    ConditionKind::Degraded,
+                    Some(true),
+                    "TooFewSuccessors",
+                    told(&format!("{successors} of {} replicas can take over", asked - 1)),
+                ),
+                (true, _) => make(
+                    ConditionKind::Degraded,
+                    Some(true),
+                    "WeakerThanAskedFor",
+                    "a stock server cannot wait for acknowledgements before it answers: durability is that of Async"
+                        .to_owned(),
+                ),
+                (false, true) => make(
+                    ConditionKind::Degraded,
+                    Some(false),
+                    "Unfenced",
+                    "a stock server has no lease: it is taken over only when proven dead, unless asked otherwise"
+                        .to_owned(),
+                ),
+                (false, false) => {
+                    make(ConditionKind::Degraded, Some(false), "Complete", "every replica can take over".to_owned())
+                }
+            },
+            match hold {
+                Some(r) => {
+                    let epoch = record.map_or(0, |r| r.epoch);
+                    let message = format!(
+                        "{}; to go on with what is left, set accept-data-loss to \"{epoch}\" or \"{epoch}:INSTANCE\"",
+                        r.message
+                    );
+                    make(ConditionKind::DatasetAtRisk, Some(true), r.code.as_str(), message)
+                }
+                None => make(ConditionKind::DatasetAtRisk, Some(false), "Safe", "no data set is in danger".to_owned()),
+            },
+        ]
+    }
+
+    /// An event for each hold, once.
+    fn announce(&mut self, conditions: &[Condition]) {
+        let at_risk: Vec<String> = conditions
+            .iter()
+            .filter(|c| c.kind == ConditionKind::DatasetAtRisk && c.status == Some(true))
+            .map(|c| c.reason.clone())
+            .collect();
+        for condition in
+            conditions.iter().filter(|c| at_risk.contains(&c.reason) && c.kind == ConditionKind::DatasetAtRisk)
+        {
+            if !self.memory.told.contains(&condition.reason) {
+                self.events.push(Event {
+                    warning: true,
+                    reason: condition.reason.clone(),
+                    message: condition.message.clone(),
+                });
+            }
+        }
+        self.memory.told = at_risk;
+    }
+
+    /// The reason why nothing is decided at all.
+    pub(crate) fn stand_by(mut self, code: ReasonCode, message: &str) -> Decision {
+        self.say(code, None, message);
+        self.finish(None)
+    }
+}
+
+impl Phase {
+    /// CamelCase, as in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forming => "Forming",
+            Self::Stable => "Stable",
+            Self::Arming => "Arming",
+            Self::Moving => "Moving",
+            Self::Takeover => "Takeover",
+        }
+    }
+}

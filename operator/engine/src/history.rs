@@ -1,0 +1,71 @@
+//! What is written down of a failover: how long its parts took, and what it may have cost.
+
+use crate::memory::Progress;
+use crate::observe::Answer;
+use crate::record::{Failover, Life, Phase, Record, Timeline, Why};
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    /// Keeps the times of the takeover under way.
+    pub(crate) fn note_progress(&mut self, record: &Record) {
+        if matches!(record.phase, Phase::Stable | Phase::Arming) {
+            self.memory.takeover = None;
+            return;
+        }
+        let known = self.memory.takeover.take();
+        let primary = record.primary.as_ref();
+        let last = primary.and_then(|p| self.answer(&p.name).filter(|a| a.run_id == p.run_id));
+        let lineage = record.lineage.as_ref();
+        let offset = last
+            .filter(|a| lineage.is_some_and(|l| l.replid == a.replid))
+            .map(|a| a.offset)
+            .max(lineage.map(|l| l.offset));
+        let recorded = self.seen.record_seen_ms;
+        let detected = self.memory.primary_seen_ms.filter(|_| primary.is_some()).map(|ms| recorded.saturating_sub(ms));
+        let mut progress = known.unwrap_or(Progress {
+            epoch: record.epoch,
+            recorded_ms: recorded,
+            detected_ms: detected,
+            promoted_ms: None,
+            old_offset: None,
+        });
+        if progress.epoch != record.epoch {
+            progress.epoch = record.epoch;
+            progress.promoted_ms = None;
+        }
+        progress.old_offset = progress.old_offset.max(offset);
+        self.memory.takeover = Some(progress);
+    }
+
+    /// The entry for a takeover that is about to be recorded as done.
+    pub(crate) fn failover(&self, record: &Record, target: &Life, answer: &Answer) -> Failover {
+        let progress = self.memory.takeover.as_ref().filter(|p| p.epoch == record.epoch);
+        let promoted = progress.and_then(|p| p.promoted_ms);
+        Failover {
+            at: self.seen.now_rfc3339.clone(),
+            epoch: record.epoch,
+            from: record.primary.as_ref().map(|p| p.name.clone()),
+            to: target.name.clone(),
+            why: record.why.unwrap_or(Why::Formed),
+            timeline: Timeline {
+                detected_ms: progress.and_then(|p| p.detected_ms),
+                promoted_ms: progress.and_then(|p| Some(p.promoted_ms?.saturating_sub(p.recorded_ms))),
+                opened_ms: promoted.map(|ms| self.now.saturating_sub(ms)),
+            },
+            bytes_possibly_lost: self.possibly_lost(record, target, answer),
+        }
+    }
+
+    fn possibly_lost(&self, record: &Record, target: &Life, answer: &Answer) -> Option<u64> {
+        let waited = record.guard.is_some_and(|g| g.acks > 0);
+        let chosen_by_rest = matches!(record.why, Some(Why::Reelected | Why::Accepted | Why::Restarted));
+        let planned = matches!(record.why, Some(Why::Requested | Why::Evaded));
+        if record.primary.is_none() || record.primary.as_ref() == Some(target) || planned || (waited && !chosen_by_rest)
+        {
+            return Some(0);
+        }
+        let lineage = record.lineage.as_ref()?;
+        let known = self.memory.takeover.as_ref().and_then(|p| p.old_offset).unwrap_or(0).max(lineage.offset);
+        Some(known.saturating_sub(answer.reach(lineage)?))
+    }
+}

@@ -1,0 +1,306 @@
+//! The takeover (and the forming of the first primary, which is a takeover from nobody). Every step follows from the record and from
+//! what is seen now, so any operator can go on with it.
+//!
+//! 1. The record names the new epoch and the target, or no target yet where several could be promoted: those are detached first and compared.
+//! 2. The target is told to become primary; it accepts no write yet. Everybody else who could vote for the old primary is detached.
+//! 3. Once the old primary certainly accepts no more writes, the record names the target as the primary.
+//! 4. What opens the writes (a vote, a lifted guard, a replica that attaches) follows from that record.
+
+use crate::decision::{Command, ReasonCode};
+use crate::evidence::Fate;
+use crate::lineage;
+use crate::memory::Seen;
+use crate::observe::{Answer, Millis};
+use crate::record::{Life, Phase, Record, Why};
+use crate::rules::Rule;
+use crate::spec::UnfencedTakeover;
+use crate::turn::{Turn, life, next};
+
+impl<'a> Turn<'a> {
+    /// One more step of the takeover.
+    pub(crate) fn take_over(&mut self, record: &'a Record) -> Option<Record> {
+        self.note_detached(record);
+        let Some(target) = &record.target else {
+            self.detach_members(record, None);
+            return self.choose_target(record);
+        };
+        self.detach_members(record, Some(target));
+        let Some(answer) = self.fresh_life(target) else { return self.target_lost(record, target) };
+        let promoted = answer.is_primary() && (answer.fence.is_none() || answer.epoch() == record.epoch);
+        if promoted && self.after_record(answer) {
+            return self.open(record, target, answer);
+        }
+        if answer.loading || !answer.whole {
+            self.say(
+                ReasonCode::NotWhole,
+                Some(&target.name),
+                format!("the data set of {} is not whole; it cannot be promoted", target.name),
+            );
+            return self.target_lost(record, target);
+        }
+        if answer.fence.is_none() && !self.old_has_stopped(record, target) {
+            // A stock server accepts writes at once: it lets go now and is promoted when the old primary has stopped.
+            if record.primary.as_ref().is_some_and(|p| self.follows(answer, &p.name)) {
+                self.detach(record, &target.name, answer);
+            }
+            return None;
+        }
+        self.say(
+            ReasonCode::WaitingForPromotion,
+            Some(&target.name),
+            format!("{} is to become primary of epoch {}", target.name, record.epoch),
+        );
+        let quorum = self.wanted(answer, record.members.len(), 1);
+        self.commands.push(Command::Promote {
+            instance: target.name.clone(),
+            run_id: answer.run_id.clone(),
+            term: record.term,
+            epoch: record.epoch,
+            quorum,
+        });
+        None
+    }
+
+    /// Remembers since when each member is known to be detached. A later life of it boots detached, so this never has to be taken back.
+    pub(crate) fn note_detached(&mut self, record: &Record) {
+        let Some(primary) = &record.primary else { return };
+        self.memory.detached.retain(|s| s.epoch == record.epoch);
+        for name in record.members.iter().filter(|m| **m != primary.name) {
+            if self.detached_since(record, name).is_some() {
+                continue;
+            }
+            let seen =
+                self.fresh(name).filter(|a| self.let_go(record, a, &primary.name)).map(|a| Some(a.run_id.clone()));
+            if let Some(run_id) = seen.or_else(|| self.refuses(name).then_some(None)) {
+                self.memory.detached.push(Seen { epoch: record.epoch, name: name.clone(), run_id, at_ms: self.now });
+            }
+        }
+    }
+
+    fn detached_since(&self, record: &Record, name: &str) -> Option<Millis> {
+        self.memory.detached.iter().find(|s| s.epoch == record.epoch && s.name == name).map(|s| s.at_ms)
+    }
+
+    /// Detaches everybody who may vote for the old primary, and asks that one to step down.
+    fn detach_members(&mut self, record: &Record, target: Option<&Life>) {
+        let Some(primary) = &record.primary else { return };
+        let is_target = |name: &str| target.is_some_and(|t| t.name == name);
+        for name in record.members.iter().filter(|m| **m != primary.name && !is_target(m)) {
+            if let Some(answer) = self.fresh(name).filter(|_| self.detached_since(record, name).is_none()) {
+                self.detach(record, name, answer);
+            }
+        }
+        if !is_target(&primary.name)
+            && let Some(answer) = self.fresh_life(primary).filter(|a| !self.has_stepped_down(record, a))
+        {
+            self.detach(record, &primary.name, answer);
+        }
+    }
+
+    fn has_stepped_down(&self, record: &Record, answer: &Answer) -> bool {
+        !answer.is_primary() && answer.has_seen(record.term) && self.after_record(answer)
+    }
+
+    /// All that could be promoted have let go, or do not answer: the most advanced is taken.
+    fn choose_target(&mut self, record: &'a Record) -> Option<Record> {
+        let primary = record.primary.as_ref()?;
+        let mut candidates: Vec<(&Life, &Answer)> = Vec::new();
+        for who in &record.eligible {
+            let Some(answer) = self.fresh_life(who) else { continue };
+            if who == primary && self.still_holds_all(record, answer) {
+                // It is back, and it holds all that was ever answered.
+                return Some(Record { target: Some(primary.clone()), ..next(record) });
+            }
+            if self.detached_since(record, &who.name).is_none() {
+                self.say(
+                    ReasonCode::WaitingForDetach,
+                    Some(&who.name),
+                    format!("{} is to let go of {}", who.name, primary.name),
+                );
+                if self.rules.hold(Rule::MostAdvanced) {
+                    return None;
+                }
+            } else if answer.whole && !answer.loading {
+                candidates.push((who, answer));
+            }
+        }
+        let names: Vec<&str> = candidates.iter().map(|(l, _)| l.name.as_str()).collect();
+        if !self.enough_asked(record, &names) {
+            return self.reelect_if_over(record, &record.eligible);
+        }
+        let Some((best, _)) = lineage::most_advanced(&candidates, |c| c.1) else {
+            self.say(
+                ReasonCode::Diverged,
+                None,
+                "the replicas hold different histories; nothing says which one counts",
+            );
+            return None;
+        };
+        Some(Record { target: Some((*best).clone()), ..next(record) })
+    }
+
+    /// Whether every answered write is held by one of these: each was acknowledged by so many members, and fewer than that were not asked.
+    pub(crate) fn enough_asked(&mut self, record: &Record, asked: &[&str]) -> bool {
+        let primary = record.primary.as_ref().map_or("", |p| p.name.as_str());
+        let missing: Vec<&String> =
+            record.members.iter().filter(|m| *m != primary && !asked.contains(&m.as_str())).collect();
+        let acks = record.guard.map_or(0, |g| g.acks) as usize;
+        let enough = !asked.is_empty() && (acks == 0 || missing.len() < acks || !self.rules.hold(Rule::MostAdvanced));
+        if !enough {
+            let names: Vec<&str> = missing.iter().map(|m| m.as_str()).collect();
+            self.say(
+                ReasonCode::NoQuorum,
+                None,
+                format!("{} may hold answered writes that the others lack, and cannot be asked", names.join(", ")),
+            );
+        }
+        enough
+    }
+
+    /// The target is primary of the new epoch: it is recorded as the primary as soon as the old one has certainly stopped.
+    fn open(&mut self, record: &Record, target: &Life, answer: &Answer) -> Option<Record> {
+        let now = self.now;
+        if let Some(p) = self.memory.takeover.as_mut().filter(|p| p.epoch == record.epoch) {
+            p.promoted_ms.get_or_insert(now);
+        }
+        if !self.old_has_stopped(record, target) && self.rules.hold(Rule::Wait) {
+            return None;
+        }
+        let mut members = vec![target.name.clone()];
+        for instance in self.seen.instances.iter().filter(|i| i.name != target.name) {
+            let name = &instance.name;
+            // Where the old primary goes on, those that were attached to it may attach to it again by themselves.
+            let returns =
+                record.primary.as_ref().is_some_and(|p| p.name == target.name) && record.members.contains(name);
+            if returns || (self.stays(name) && self.fresh(name).is_some()) {
+                members.push(name.clone());
+            }
+        }
+        let failover = self.failover(record, target, answer);
+        let mut failovers = vec![failover];
+        failovers.extend(record.failovers.iter().take(crate::record::KEPT_FAILOVERS - 1).cloned());
+        self.event(false, "PrimaryChanged", format!("{} is primary of epoch {}", target.name, record.epoch));
+        Some(Record {
+            phase: Phase::Stable,
+            primary: Some(life(&target.name, answer)),
+            target: None,
+            successors: Vec::new(),
+            eligible: Vec::new(),
+            members,
+            guard: None,
+            lineage: Some(lineage::of_primary(answer, record.epoch)),
+            why: None,
+            failovers,
+            ..next(record)
+        })
+    }
+
+    /// Whether the old primary certainly accepts no more writes.
+    fn old_has_stopped(&mut self, record: &Record, target: &Life) -> bool {
+        let Some(primary) = &record.primary else { return true };
+        if primary == target {
+            return true;
+        }
+        let fate = self.fate(primary);
+        let stepped_down = self.fresh_life(primary).is_some_and(|a| self.has_stepped_down(record, a));
+        if fate == Fate::Dead || stepped_down {
+            return true;
+        }
+        let Some(guard) = record.guard.filter(|g| g.votes > 0) else {
+            // No lease to wait for: a stock server, or one that went on alone.
+            if fate == Fate::Replaced {
+                return true;
+            }
+            let fenced = self.answer(&target.name).is_some_and(|a| a.fence.is_some());
+            let may = !fenced && self.spec.unfenced_takeover == UnfencedTakeover::OnSilence;
+            if !(may && self.is_silent(&primary.name)) {
+                self.say(
+                    ReasonCode::WaitingForDeath,
+                    Some(&primary.name),
+                    format!("{} has no lease that would end, and is not proven dead", primary.name),
+                );
+                return false;
+            }
+            return true;
+        };
+        self.lease_has_ended(record, primary, guard.votes as usize)
+    }
+
+    /// Whether the old primary has been without the votes it needs for longer than a vote lasts.
+    fn lease_has_ended(&mut self, record: &Record, primary: &Life, votes: usize) -> bool {
+        let voters: Vec<&String> = record.members.iter().filter(|m| **m != primary.name).collect();
+        let mut detached: Vec<Millis> = voters.iter().filter_map(|m| self.detached_since(record, m)).collect();
+        let needed = (voters.len() + 1).saturating_sub(votes);
+        if detached.len() < needed && self.rules.hold(Rule::Detach) {
+            self.say(
+                ReasonCode::NoQuorum,
+                Some(&primary.name),
+                format!("{} may still have the votes of those that do not answer", primary.name),
+            );
+            return false;
+        }
+        detached.sort_unstable();
+        let last = detached.into_iter().take(needed).next_back().unwrap_or(0);
+        let end = last.max(self.since).max(self.memory.last_vote_ms.unwrap_or(0)) + self.spec.lease_end_ms();
+        if self.now < end {
+            self.say(
+                ReasonCode::WaitingForLeaseEnd,
+                Some(&primary.name),
+                format!("{} may accept writes for another {} ms", primary.name, end - self.now),
+            );
+            return false;
+        }
+        true
+    }
+
+    /// The target cannot be promoted now: if it is lost, somebody else is chosen under a further epoch.
+    fn target_lost(&mut self, record: &'a Record, target: &Life) -> Option<Record> {
+        let answers = self.fresh_life(target).is_some();
+        if !answers && !self.is_over(target) && !self.is_silent(&target.name) {
+            self.say(
+                ReasonCode::WaitingForAnswer,
+                Some(&target.name),
+                format!("{} is to be promoted and does not answer", target.name),
+            );
+            return None;
+        }
+        let primary = record.primary.as_ref();
+        let writable = self.answer(&target.name).is_some_and(|a| a.fence.is_none() && a.run_id == target.run_id);
+        if writable && !answers && !self.is_over(target) {
+            self.say(
+                ReasonCode::WaitingForDeath,
+                Some(&target.name),
+                format!("{} was told to become primary, has no lease, and does not answer", target.name),
+            );
+            return None;
+        }
+        let old = primary.filter(|p| {
+            *p != target
+                && record.eligible.contains(p)
+                && self.fresh_life(p).is_some_and(|a| self.still_holds_all(record, a))
+        });
+        if let Some(old) = old {
+            self.event(
+                true,
+                "TakeoverCalledOff",
+                format!("{} cannot be promoted; {} is back and goes on", target.name, old.name),
+            );
+            return Some(Record {
+                epoch: record.epoch + 1,
+                target: Some(old.clone()),
+                why: Some(Why::CalledOff),
+                ..next(record)
+            });
+        }
+        let others: Vec<&Life> = record
+            .eligible
+            .iter()
+            .filter(|e| *e != target && Some(*e) != primary && self.fresh_life(e).is_some_and(|a| a.whole))
+            .collect();
+        let names: Vec<&str> = others.iter().map(|l| l.name.as_str()).collect();
+        if !others.is_empty() && primary.is_some() && self.enough_asked(record, &names) {
+            return Some(Record { epoch: record.epoch + 1, target: None, why: Some(Why::Retargeted), ..next(record) });
+        }
+        if answers { None } else { self.reelect_if_over(record, &record.eligible) }
+    }
+}
