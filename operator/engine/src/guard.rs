@@ -108,13 +108,18 @@ impl<'a> Turn<'a> {
     /// Members that are in sync and not yet recorded as successors.
     fn newly_in_sync(&mut self, record: &Record, primary: &Life, answer: &Answer, durability: Durability) -> Vec<Life> {
         let mut newly = Vec::new();
-        for name in record.members.iter().filter(|m| **m != primary.name && self.stays(m)) {
-            let Some(replica) = self.fresh(name) else { continue };
+        for name in record.members.iter().filter(|m| **m != primary.name) {
+            let Some(replica) = self.fresh(name).filter(|_| self.stays(name)) else { continue };
             let it = life(name, replica);
             let near = durability.waits() || self.lag(&it).is_some_and(|ms| ms <= self.spec.max_lag_ms);
             let in_sync = self.in_sync(replica, &primary.name) && replica.replid == answer.replid;
-            if in_sync && near && !record.successors.contains(&it) {
+            if record.successors.contains(&it) {
+                continue;
+            }
+            if in_sync && near {
                 newly.push(it);
+            } else {
+                self.say(ReasonCode::WaitingForSync, Some(name), format!("{name} is not in sync yet"));
             }
         }
         newly

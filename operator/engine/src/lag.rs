@@ -1,6 +1,6 @@
 //! How far behind a replica is, in time, and whether it still receives anything.
 
-use crate::memory::Current;
+use crate::memory::{Current, Mark};
 use crate::observe::{Answer, Attached, LinkState, Millis};
 use crate::record::{Life, Record};
 use crate::turn::Turn;
@@ -13,7 +13,6 @@ impl<'a> Turn<'a> {
         if let Some(a) = source {
             self.memory.primary_seen_ms = Some(a.received_ms);
         }
-        let now = self.now;
         let mut kept = Vec::with_capacity(self.seen.instances.len());
         for instance in self.seen.instances.iter().filter(|i| i.name != primary.name) {
             let Some(answer) = &instance.answer else { continue };
@@ -22,8 +21,7 @@ impl<'a> Turn<'a> {
                 name: instance.name.clone(),
                 run_id: answer.run_id.clone(),
                 as_of_ms: None,
-                mark: source.map_or(u64::MAX, |s| s.offset),
-                mark_ms: source.map_or(now, |s| s.asked_ms),
+                mark: None,
                 offset: answer.offset,
                 moved_ms: answer.received_ms,
             });
@@ -34,10 +32,20 @@ impl<'a> Turn<'a> {
             if let Some(s) = source {
                 let acknowledged = attached(s, instance).map_or(0, |r| r.ack_offset);
                 let own = if answer.replid == s.replid { answer.offset } else { 0 };
-                if own.max(acknowledged) >= current.mark {
-                    current.as_of_ms = Some(current.mark_ms);
-                    current.mark = s.offset;
-                    current.mark_ms = s.asked_ms;
+                let reached = own.max(acknowledged);
+                let new = || Mark { run_id: s.run_id.clone(), offset: s.offset, asked_ms: s.asked_ms };
+                match &mut current.mark {
+                    Some(mark) if mark.run_id == s.run_id => {
+                        if reached >= mark.offset {
+                            current.as_of_ms = Some(mark.asked_ms);
+                            mark.offset = s.offset;
+                            mark.asked_ms = s.asked_ms;
+                        }
+                    }
+                    _ => {
+                        current.as_of_ms = None;
+                        current.mark = Some(new());
+                    }
                 }
             }
             kept.push(current);

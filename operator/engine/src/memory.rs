@@ -65,14 +65,23 @@ pub struct Current {
     pub run_id: String,
     /// At this time it held what the primary held then (at least).
     pub as_of_ms: Option<Millis>,
-    /// The primary's offset that it is being measured against.
-    pub mark: u64,
-    /// When that was asked for.
-    pub mark_ms: Millis,
+    /// What it is being measured against, once the primary has answered.
+    pub mark: Option<Mark>,
     /// What the replica held when it answered last.
     pub offset: u64,
     /// Since when it has held no more.
     pub moved_ms: Millis,
+}
+
+/// What a primary held at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The primary's life.
+    pub run_id: String,
+    /// Its offset.
+    pub offset: u64,
+    /// When that was asked for.
+    pub asked_ms: Millis,
 }
 
 /// The times of a takeover.

@@ -1,0 +1,163 @@
+//! What goes wrong: crashes, pauses, partitions, lost disks, dying operators, and what people ask for meanwhile.
+
+use super::operator::Operator;
+use super::server::{Disk, NAMES};
+use super::world::{API, Message, SLOTS, World, say};
+use crate::observe::Presence;
+use crate::spec::{Acceptance, Switchover};
+use std::rc::Rc;
+
+impl World {
+    pub(super) fn faults(&mut self) {
+        if self.r.chance(25) {
+            self.partition();
+        }
+        if self.r.chance(14) {
+            let i = self.any_server();
+            self.crash(i);
+        }
+        if self.r.chance(10) {
+            let i = self.any_server();
+            let until = self.t + self.r.range(2, 60);
+            self.servers[i].paused = until;
+            say!(self, "{} pauses until {until}", NAMES[i]);
+        }
+        if self.r.chance(10) {
+            let k = self.r.below(2) as usize;
+            self.operators[k] = Operator::new(k, &mut self.r);
+            self.operators[k].down = self.t + self.r.range(1, 40);
+            say!(self, "operator {k} restarts");
+        }
+        if self.r.chance(6) {
+            let k = self.r.below(2) as usize;
+            let until = self.t + self.r.range(2, 60);
+            self.operators[k].paused = until;
+            say!(self, "operator {k} pauses until {until}");
+        }
+        if self.plan.moves && self.r.chance(15) {
+            let to = NAMES[self.any_server()].to_owned();
+            let id = format!("{}", self.t);
+            say!(self, "a person asks for {to}");
+            Rc::make_mut(&mut self.stored).spec.switchover = Some(Switchover { id, to: Some(to) });
+        }
+        if self.plan.scale && self.r.chance(10) {
+            let n = self.r.range(1, SLOTS as u64) as u32;
+            say!(self, "a person asks for {n} instances");
+            Rc::make_mut(&mut self.stored).spec.instances = n;
+        }
+    }
+
+    fn any_server(&mut self) -> usize {
+        let n = self.servers.iter().filter(|s| s.exists).count().max(1) as u64;
+        let k = self.r.below(n) as usize;
+        (0..SLOTS).filter(|i| self.present(*i)).nth(k).unwrap_or(0)
+    }
+
+    fn partition(&mut self) {
+        let nodes: Vec<usize> = (0..SLOTS).filter(|i| self.present(*i)).chain([SLOTS, SLOTS + 1]).collect();
+        let a = self.r.pick(&nodes);
+        let b = if self.r.chance(150) { API } else { self.r.pick(&nodes) };
+        let until = self.t + self.r.range(3, 80);
+        if a == b {
+            // All of one node's links.
+            for x in 0..=API {
+                self.cut(a, x, until);
+                self.cut(x, a, until);
+            }
+            say!(self, "node {a} is cut off until {until}");
+            return;
+        }
+        let way = self.r.below(3);
+        if way != 1 {
+            self.cut(a, b, until);
+        }
+        if way != 0 {
+            self.cut(b, a, until);
+        }
+        say!(self, "cut {a} {} {b} until {until}", ["->", "<-", "<->"][way as usize]);
+    }
+
+    fn crash(&mut self, i: usize) {
+        let until = self.t + self.r.range(1, 30);
+        let old_run = format!("{}{}", NAMES[i], self.servers[i].run);
+        let old_uid = format!("{}{}", NAMES[i], self.servers[i].uid);
+        self.servers[i].crash(until);
+        self.servers[i].loading = until + self.r.range(0, 6);
+        let mut fate = "restarts";
+        if self.plan.disks && self.r.chance(400) {
+            let keep = if self.r.chance(500) { 0 } else { self.r.below(self.servers[i].offset() + 1) };
+            self.lose_disk(i, keep as usize);
+            fate = "loses its disk and restarts";
+        }
+        let moved = self.r.chance(300);
+        if moved {
+            self.servers[i].uid += 1;
+        }
+        let uid = format!("{}{}", NAMES[i], self.servers[i].uid);
+        say!(self, "{} {fate} as run {} pod {uid} at {until}", NAMES[i], self.servers[i].run);
+        // What the platform says comes late.
+        let (soon, later) = (self.t + self.r.range(1, 12), until + self.r.range(1, 12));
+        let presence = match (moved, self.r.below(3)) {
+            (true, 0) => Presence::NodeGone { uid: old_uid },
+            (true, _) => Presence::Running { uid: uid.clone() },
+            (false, 0) => Presence::Ended { uid: uid.clone(), run_id: Some(old_run) },
+            (false, _) => Presence::Running { uid: uid.clone() },
+        };
+        self.push(soon, API, API, Message::Pod { which: i, presence });
+        self.push(later.max(soon + 1), API, API, Message::Pod { which: i, presence: Presence::Running { uid } });
+    }
+
+    /// So many entries are left of what was on disk.
+    fn lose_disk(&mut self, i: usize, keep: usize) {
+        let lost = self.servers[i].disk.log.split_off(keep);
+        self.servers[i].saved = None;
+        if keep == 0 {
+            let replid = self.fresh_id() as u32;
+            self.servers[i].disk = Disk { replid, ..Disk::default() };
+        } else if self.servers[i].disk.second.is_some_and(|(_, own)| own > keep as u64 + 1) {
+            // An older state of the disk is from before the promotion.
+            let (before, _) = self.servers[i].disk.second.take().unwrap_or_default();
+            self.servers[i].disk.replid = before;
+        }
+        for write in lost {
+            if !self.servers.iter().any(|s| Self::holds(s, write)) {
+                self.writes[write as usize].excused = true;
+            }
+        }
+    }
+
+    /// The platform follows the engine's word.
+    pub(super) fn scale_to(&mut self, wanted: usize) {
+        for i in 0..SLOTS {
+            if i < wanted && !self.servers[i].exists {
+                let until = self.t + self.r.range(1, 10);
+                self.servers[i].exists = true;
+                self.servers[i].uid += 1;
+                self.servers[i].crash(until);
+                let uid = format!("{}{}", NAMES[i], self.servers[i].uid);
+                say!(self, "{} is created", NAMES[i]);
+                self.push(until, API, API, Message::Pod { which: i, presence: Presence::Running { uid } });
+            } else if i >= wanted && self.servers[i].exists {
+                self.servers[i].crash(self.t);
+                self.servers[i].exists = false;
+                say!(self, "{} is removed", NAMES[i]);
+                let soon = self.t + self.r.range(1, 10);
+                self.push(soon, API, API, Message::Pod { which: i, presence: Presence::Gone });
+            }
+        }
+    }
+
+    /// After the faults: a person who is asked to accept the loss of data does.
+    pub(super) fn person(&mut self) {
+        let asked = self.holding_since.is_some_and(|since| self.t > since + 30);
+        if asked && (self.plan.disks || self.plan.scale) {
+            let epoch = self.stored.record.as_ref().map_or(0, |r| r.epoch);
+            let acceptance = Acceptance { epoch, instance: None };
+            if self.stored.spec.accept_data_loss.as_ref() != Some(&acceptance) {
+                say!(self, "a person accepts the loss of data in epoch {epoch}");
+                let stored = Rc::make_mut(&mut self.stored);
+                stored.spec.accept_data_loss = Some(acceptance);
+            }
+        }
+    }
+}
