@@ -445,6 +445,19 @@ impl Entry {
         for_each_object!(object)
     }
 
+    /// Whether the value is a collection without elements, which must not stay in a database.
+    pub fn is_empty_collection(&self) -> bool {
+        macro_rules! object {
+            ($($object:ident $name:literal)*) => {
+                match self.value() {
+                    ValueRef::Str(_) => false,
+                    $(ValueRef::$object(object) => object.is_empty(),)*
+                }
+            };
+        }
+        for_each_object!(object)
+    }
+
     /// Puts another entry in the place of this one, with this one's access field, and returns this one.
     fn replace_with(&mut self, mut new: Entry) -> Entry {
         new.set_access(self.access());
