@@ -8,6 +8,7 @@
 //! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
 //! * [`set`]: the set type, an intset, a listpack or a table
 //! * [`hash`]: the hash type, a listpack or a table
+//! * [`zset`]: the sorted set type, a listpack or a table and a counted tree
 //! * [`sizes`]: what an allocation really takes
 
 mod block;
@@ -27,3 +28,4 @@ pub mod table;
 #[cfg(test)]
 mod test_util;
 pub mod value;
+pub mod zset;

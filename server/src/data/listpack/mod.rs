@@ -128,6 +128,11 @@ impl Listpack {
         Iter { bytes: &self.bytes, front: HEADER, back: at.0 }
     }
 
+    /// The elements from one place on to another.
+    pub fn iter_between(&self, from: Pos, to: Pos) -> Iter<'_> {
+        Iter { bytes: &self.bytes, front: from.0, back: to.0 }
+    }
+
     /// Place of the first element.
     pub fn first(&self) -> Option<Pos> {
         (!self.is_empty()).then_some(Pos(HEADER))
