@@ -55,8 +55,10 @@ $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION):
 	mv $(TOOLS)/bin/cargo-deny $@
 
 .PHONY: crds
-crds: toolchain ## write crds/ anew from the Rust types
-	cargo run --quiet --locked -p valkey-operator -- crd >crds/valkeyreplications.yaml
+crds: toolchain ## write the resource's definition, in crds/ and in the chart, anew from the Rust types
+	cargo run --quiet --locked -p valkey-operator -- crd >target/crd.yaml
+	cp target/crd.yaml crds/valkeyreplications.yaml
+	cp target/crd.yaml charts/files/valkeyreplications.yaml
 
 .PHONY: images
 images: build ## container images of the programs and of the tests' own client, in the local Docker

@@ -15,6 +15,8 @@ use crate::wait::try_until;
 pub const NAME: &str = "valkey-repl-e2e";
 /// Where the operator is installed.
 pub const OPERATOR_NAMESPACE: &str = "valkey-repl-system";
+/// The real Valkey, as an image that `e2e/images/stock.sh` has built.
+pub const STOCK_IMAGE: &str = "valkey-repl/stock:9.1";
 /// The chart's release, and the name of the operator's Deployment.
 const RELEASE: &str = "valkey-repl";
 /// How long a roll-out may take.
@@ -185,10 +187,13 @@ impl Cluster {
     }
 
     fn load_images(&self) -> Result<(), String> {
-        let images: Vec<String> = ["server", "operator", "e2e"].into_iter().map(Self::image).collect();
+        let mut images: Vec<String> = ["server", "operator", "e2e"].into_iter().map(Self::image).collect();
+        images.push(STOCK_IMAGE.to_owned());
         let mut args = vec!["load", "docker-image", "--name", NAME];
         args.extend(images.iter().map(String::as_str));
-        run("kind", &args, &[], "").map(drop).map_err(|error| format!("{error}\n`make images` builds them"))
+        run("kind", &args, &[], "")
+            .map(drop)
+            .map_err(|error| format!("{error}\n`make images` and e2e/images/stock.sh build them"))
     }
 }
 

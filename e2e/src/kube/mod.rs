@@ -7,7 +7,7 @@ mod kubectl;
 mod pair;
 mod pod_writer;
 
-pub use cluster::{Cluster, PausedNode};
+pub use cluster::{Cluster, OPERATOR_NAMESPACE, PausedNode, STOCK_IMAGE};
 pub use command::run;
 pub use kubectl::Kubectl;
 pub use pair::{Pair, Pod};
