@@ -1,0 +1,104 @@
+//! The connection to one server: asking it about itself, telling it what was decided. It decides nothing, and knows
+//! nothing of Kubernetes: local mode uses it as it is.
+//!
+//! | file | says |
+//! |---|---|
+//! | `link` | one task an instance: connects, holds the connection, asks, sends, publishes what it saw |
+//! | `session` | one connection of it, from the log-in to its end |
+//! | `wire` | how a command of the engine is spelled for a native and for a stock server |
+//! | `state` | an answer to `QUORUM STATE`, read |
+//! | `info` | an answer to `INFO`, read |
+//! | `resp` | the protocol |
+
+mod info;
+mod link;
+mod resp;
+mod session;
+mod state;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use valkey_repl_engine::observe::{Answer, Connection};
+
+pub use link::Link;
+
+/// Where one life of an instance is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The pod (local mode: the child process) that stands at this address.
+    pub uid: String,
+    /// Where it is dialled. An IP, so that no name server stands between a death and its notice.
+    pub address: SocketAddr,
+    /// What it wants to hear before it answers; empty: nothing.
+    pub password: Password,
+}
+
+/// A password that no log shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(pub Arc<[u8]>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// How an instance is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether the server has `QUORUM`; a stock one is asked by `INFO`.
+    pub native: bool,
+    /// How often it is asked while nothing happens.
+    pub interval: Duration,
+    /// When an unanswered question is published as silence. The engine decides what follows from it, and when.
+    pub overdue: Duration,
+}
+
+impl Settings {
+    /// Settings for these time-outs of the resource: a vote must reach the primary several times before the last one
+    /// ends, and a silence is to be seen well before it counts.
+    pub fn new(native: bool, detection_ms: u64, quorum_ms: u64) -> Self {
+        let interval = (quorum_ms / 8).min(detection_ms / 4).clamp(50, 1_000);
+        Self {
+            native,
+            interval: Duration::from_millis(interval),
+            overdue: Duration::from_millis((detection_ms / 2).clamp(200, 1_000)),
+        }
+    }
+}
+
+/// What is known of an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// What its port says.
+    pub connection: Connection,
+    /// The last answer, by the time at which it was asked.
+    pub answer: Option<Answer>,
+    /// The last process that was talked to.
+    pub process: Option<Process>,
+    /// Why it does not answer although it is connected, for people.
+    pub problem: Option<String>,
+    /// The last command that it refused and what it said, for people.
+    pub refusal: Option<String>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { connection: Connection::Untried, answer: None, process: None, problem: None, refusal: None }
+    }
+}
+
+/// A server process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The pod that it was reached in.
+    pub uid: String,
+    /// Its run id.
+    pub run_id: String,
+    /// When it started, by its own machine's wall clock: milliseconds since 1970. At most a second late.
+    pub started_unix_ms: Option<u64>,
+}

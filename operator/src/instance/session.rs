@@ -1,0 +1,196 @@
+//! One connection to a server, from the log-in to its end.
+
+use std::{collections::VecDeque, io, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use valkey_repl_engine::{Command, observe::Answer};
+
+use super::{
+    Process, Target,
+    info::Info,
+    resp::{self, Malformed, Reply},
+    state::{self, Asked},
+    wire,
+};
+use crate::clock::boottime_ms;
+
+/// How long a request may take to leave for the kernel. It is small, so this ends only with a peer that reads nothing.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a server sends us is small; this bounds what a stranger could make us keep.
+const LARGEST_BUFFER: usize = 32 << 20;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The other side closed it.
+    #[error("the connection was closed")]
+    Closed,
+    /// The kernel says why.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The other side is no Valkey.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// What came of something that was received.
+pub(super) enum Heard {
+    /// An answer about itself.
+    Answer(Box<Answer>),
+    /// Which process it is.
+    Process(Process),
+    /// It answers, but not to the question: the text for people.
+    Problem(String),
+    /// It did not do what it was told.
+    Refused(String),
+}
+
+/// What an outstanding request was.
+enum Pending {
+    LogIn,
+    WhoAreYou,
+    Probe { asked_ms: u64 },
+    Command { name: String },
+}
+
+/// A connection on which requests go out in order and answers come back in the same order.
+pub(super) struct Session {
+    stream: TcpStream,
+    received: Vec<u8>,
+    pending: VecDeque<Pending>,
+    native: bool,
+    uid: String,
+    run_id: Option<String>,
+    highest_term: u64,
+}
+
+impl Session {
+    /// Logs in and asks who is there, without waiting for the answers.
+    pub async fn begin(stream: TcpStream, target: &Target, native: bool) -> Result<Self, Ended> {
+        let mut session = Self {
+            stream,
+            received: Vec::new(),
+            pending: VecDeque::new(),
+            native,
+            uid: target.uid.clone(),
+            run_id: None,
+            highest_term: 0,
+        };
+        session.stream.set_nodelay(true)?;
+        if !target.password.0.is_empty() {
+            session.request(&[b"AUTH".as_slice(), &target.password.0], Pending::LogIn).await?;
+        }
+        session.request(&["INFO", "server"], Pending::WhoAreYou).await?;
+        session.probe().await?;
+        Ok(session)
+    }
+
+    /// Asks it about itself.
+    pub async fn probe(&mut self) -> Result<(), Ended> {
+        let asked = Pending::Probe { asked_ms: boottime_ms() };
+        if self.native { self.request(&["QUORUM", "STATE"], asked).await } else { self.request(&["INFO"], asked).await }
+    }
+
+    /// When the oldest question about itself that is not answered was asked.
+    pub fn oldest_question_ms(&self) -> Option<u64> {
+        self.pending.iter().find_map(|pending| match pending {
+            Pending::Probe { asked_ms } => Some(*asked_ms),
+            _ => None,
+        })
+    }
+
+    /// How many questions about itself are not answered.
+    pub fn questions(&self) -> usize {
+        self.pending.iter().filter(|pending| matches!(pending, Pending::Probe { .. })).count()
+    }
+
+    /// Tells it to do something and asks what came of it. Nothing is sent to another life than the command is for, nor
+    /// anything that follows from an older record than what was sent before.
+    pub async fn command(&mut self, command: &Command) -> Result<(), Ended> {
+        if self.run_id.as_deref() != Some(command.run_id()) {
+            tracing::debug!(instance = command.instance(), "not sent: it is for another process");
+            return Ok(());
+        }
+        if let Some(term) = wire::term(command) {
+            if term < self.highest_term {
+                tracing::debug!(instance = command.instance(), "not sent: it follows from an old record");
+                return Ok(());
+            }
+            self.highest_term = term;
+        }
+        let Some(words) = wire::words(command, self.native) else { return Ok(()) };
+        let name = words.join(" ");
+        match command {
+            Command::Vote { .. } => tracing::trace!(instance = command.instance(), "{name}"),
+            _ => tracing::info!(instance = command.instance(), "{name}"),
+        }
+        let vote = matches!(command, Command::Vote { .. });
+        self.request(&words, Pending::Command { name }).await?;
+        // A vote changes nothing that the next regular question would not show in time.
+        if vote { Ok(()) } else { self.probe().await }
+    }
+
+    /// Waits for the next piece of news. Can be dropped at any time without losing any.
+    pub async fn hear(&mut self) -> Result<Heard, Ended> {
+        loop {
+            while let Some((reply, length)) = resp::parse(&self.received)? {
+                self.received.drain(..length);
+                let pending = self.pending.pop_front().ok_or(Malformed)?;
+                if let Some(heard) = self.understand(pending, reply) {
+                    return Ok(heard);
+                }
+            }
+            if self.received.len() > LARGEST_BUFFER {
+                return Err(Malformed.into());
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(Ended::Closed);
+            }
+        }
+    }
+
+    fn understand(&mut self, pending: Pending, reply: Reply) -> Option<Heard> {
+        match (pending, reply) {
+            (Pending::LogIn, Reply::Error(error)) => Some(Heard::Problem(format!("it refuses the password: {error}"))),
+            (Pending::LogIn, _) => None,
+            (Pending::Command { name }, Reply::Error(error)) => Some(Heard::Refused(format!("{name}: {error}"))),
+            (Pending::Command { .. }, _) => None,
+            (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(error)) => {
+                Some(Heard::Problem(format!("it does not say how it is: {error}")))
+            }
+            (Pending::WhoAreYou, reply) => {
+                let text = reply.text()?;
+                let info = Info::read(&text);
+                let run_id = info.run_id()?.to_owned();
+                self.run_id = Some(run_id.clone());
+                Some(Heard::Process(Process { uid: self.uid.clone(), run_id, started_unix_ms: info.started_unix_ms() }))
+            }
+            (Pending::Probe { asked_ms }, reply) => {
+                let asked = Asked { at_ms: asked_ms, received_ms: boottime_ms(), uid: &self.uid };
+                let answer = if self.native {
+                    state::read(&reply, &asked)
+                } else {
+                    reply.text().and_then(|text| Info::read(&text).answer(&asked))
+                };
+                Some(match answer {
+                    Some(answer) => {
+                        self.run_id = Some(answer.run_id.clone());
+                        Heard::Answer(Box::new(answer))
+                    }
+                    None => Heard::Problem("it says how it is in words that this operator does not know".into()),
+                })
+            }
+        }
+    }
+
+    async fn request<T: AsRef<[u8]>>(&mut self, words: &[T], pending: Pending) -> Result<(), Ended> {
+        let mut bytes = Vec::with_capacity(128);
+        resp::encode(words, &mut bytes);
+        self.pending.push_back(pending);
+        tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(&bytes)).await.map_err(io::Error::from)??;
+        Ok(())
+    }
+}
