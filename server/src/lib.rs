@@ -3,13 +3,20 @@
 //! A request's way is one line: `net` reads, `resp` parses, `commands` looks up, checks and executes on `keyspace`,
 //! `replication` and `persistence` append, `net` writes.
 
+pub mod bio;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod config;
 pub mod data;
 pub mod glob;
 pub mod keyspace;
+pub mod log;
+pub mod memory;
+pub mod metrics;
 pub mod net;
 pub mod persistence;
 pub mod replication;
 pub mod resp;
+pub mod server;
+pub mod sys;

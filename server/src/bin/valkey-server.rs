@@ -1,2 +1,43 @@
 //! The server program.
-fn main() {}
+
+use valkey_server::config::Invocation;
+use valkey_server::server::startup::{fail, version_line};
+use valkey_server::server::{Server, VALKEY_VERSION};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() {
+    let args: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    match args.first().and_then(|a| a.to_str()) {
+        Some("-v" | "--version") => return println!("{}", version_line()),
+        Some("-h" | "--help") => return print!("{USAGE}"),
+        _ => {}
+    }
+    let loaded = match Invocation::from_arguments(&args).load() {
+        Ok(loaded) => loaded,
+        Err(e) => fail(&e.report(VALKEY_VERSION)),
+    };
+    match Server::start(loaded) {
+        Ok(mut server) => std::process::exit(server.serve()),
+        Err(why) => {
+            valkey_server::log_warning!("{why}");
+            fail(&why)
+        }
+    }
+}
+
+const USAGE: &str = "\
+Usage: valkey-server [/path/to/valkey.conf] [options] [-]
+       valkey-server - (read the configuration from standard input)
+       valkey-server -v or --version
+       valkey-server -h or --help
+
+Examples:
+       valkey-server (with the default configuration)
+       echo 'maxmemory 128mb' | valkey-server -
+       valkey-server /etc/valkey/6379.conf
+       valkey-server --port 7777
+       valkey-server --port 7777 --replicaof 127.0.0.1 8888
+       valkey-server /etc/myvalkey.conf --loglevel verbose -
+";

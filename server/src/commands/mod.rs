@@ -1,1 +1,24 @@
-//! commands
+//! Commands: one file per group, each with the rows of its commands and their functions.
+//!
+//! To add a command, add a row and a function to one file. Everything else (the dispatcher, COMMAND, ACL categories,
+//! statistics, key extraction) is derived from the row.
+
+pub mod connection;
+pub mod context;
+pub mod dispatch;
+pub mod error;
+pub mod replication;
+pub mod spec;
+pub mod table;
+pub mod transaction;
+
+pub use context::Ctx;
+pub use error::CommandError;
+pub use spec::{Category, Command, Flags, Group, Handler, Keys};
+pub use table::Row;
+
+/// What every handler returns.
+pub type CommandResult = Result<(), CommandError>;
+
+/// The rows of all groups.
+static GROUPS: &[&[Command]] = &[connection::COMMANDS, replication::COMMANDS, transaction::COMMANDS];

@@ -127,6 +127,11 @@ impl ReplyBuf {
         }
     }
 
+    /// Appends bytes that are no answer: messages reach a client that wants no replies, too.
+    pub fn raw_always(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+    }
+
     /// `+text`
     pub fn simple(&mut self, text: &str) {
         if !self.muted {

@@ -1,0 +1,71 @@
+//! Background work that is not data: dropping large values, flushing files to disk, closing files.
+
+use std::fs::File;
+use std::sync::mpsc::{Sender, channel};
+
+use crate::net::waker::Postbox;
+
+/// Something to do.
+enum Job {
+    /// Drop this.
+    Free(Box<dyn Send>),
+    /// Flush this file to disk and say so.
+    Fsync(File, FsyncTag),
+}
+
+/// What the one who asked for a flush needs to know of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FsyncTag {
+    /// The replication offset that the file holds then, in bytes.
+    pub offset: u64,
+    /// Which file: the number the asker gave it.
+    pub file: u64,
+}
+
+/// What background threads tell the data thread.
+pub enum Message {
+    /// A flush ended.
+    Fsynced(FsyncTag, std::io::Result<()>),
+    /// The primary's name was looked up; the number tells which attempt it was.
+    Resolved(u64, std::io::Result<std::net::SocketAddr>),
+}
+
+/// Handles to the background threads: one frees, one flushes, so that a slow disk does not hold memory.
+pub struct Bio {
+    free: Sender<Job>,
+    fsync: Sender<Job>,
+}
+
+impl Bio {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(postbox: &Postbox<Message>) -> std::io::Result<Self> {
+        let worker = |name: &str| -> std::io::Result<Sender<Job>> {
+            let (sender, jobs) = channel();
+            let postbox = postbox.clone();
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                for job in jobs {
+                    match job {
+                        Job::Free(value) => drop(value),
+                        Job::Fsync(file, tag) => postbox.post(Message::Fsynced(tag, file.sync_data())),
+                    }
+                }
+            })?;
+            Ok(sender)
+        };
+        Ok(Bio { free: worker("bio_lazy_free")?, fsync: worker("bio_aof_fsync")? })
+    }
+
+    /// Drops a value elsewhere.
+    pub fn free(&self, value: impl Send + 'static) {
+        // The thread ends only with the process.
+        let _ = self.free.send(Job::Free(Box::new(value)));
+    }
+
+    /// Flushes a file elsewhere; [`Message::Fsynced`] tells the end.
+    pub fn fsync(&self, file: File, tag: FsyncTag) {
+        let _ = self.fsync.send(Job::Fsync(file, tag));
+    }
+}

@@ -1,0 +1,225 @@
+//! From a parsed request to its execution: look-up, checks in Valkey's order, the call, what follows from it.
+
+use std::time::Instant;
+
+use super::context::Ctx;
+use super::error::CommandError;
+use super::spec::Flags;
+use super::table::{self, Row};
+use crate::client::{Client, ClientFlags, Transaction};
+use crate::keyspace::Effect;
+use crate::resp::{Argv, OwnedArgv};
+use crate::server::Server;
+use crate::server::propagation::{Op, Verdict};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was executed, queued or refused: the next one may follow.
+    Done,
+    /// It must be tried again later (a pause of writes is on): it stays in the buffer.
+    Later,
+}
+
+/// Executes one request of a client.
+pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Outcome {
+    let row = match table::resolve(argv) {
+        Ok(row) => row,
+        Err(e) => {
+            reject(server, client, None, &e);
+            return Outcome::Done;
+        }
+    };
+    match check(server, client, row, argv) {
+        Ok(Outcome::Later) => return Outcome::Later,
+        Ok(Outcome::Done) => {}
+        Err(e) => {
+            reject(server, client, Some(row), &e);
+            return Outcome::Done;
+        }
+    }
+    if client.transaction.is_some() && !row.command.flags.contains(Flags::NOT_QUEUED) {
+        queue(client, row, argv);
+        return Outcome::Done;
+    }
+    call(server, client, row, argv);
+    Outcome::Done
+}
+
+/// The checks before execution, in Valkey's order.
+fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv<'_>) -> Result<Outcome, CommandError> {
+    let flags = row.command.flags;
+    let trusted = client.is_trusted_source();
+    if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
+        return Err(NO_AUTH);
+    }
+    if flags.contains(Flags::NO_MULTI) && client.transaction.is_some() {
+        return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
+    }
+    if trusted {
+        return Ok(Outcome::Done);
+    }
+    let queued = client.transaction.as_ref().map_or(Flags::empty(), |t| t.flags);
+    // EXEC is judged by what it will execute.
+    let effective = if row.command.name == "exec" { flags | queued } else { flags };
+    if server.is_paused(effective) {
+        return Ok(Outcome::Later);
+    }
+    if server.config.maxmemory > 0 && !server.loading.is_active() {
+        let fits = server.evict_to_limit();
+        if !fits && effective.contains(Flags::DENYOOM) {
+            return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
+        }
+    }
+    let writes = effective.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
+    if writes {
+        server.check_writable(effective)?;
+    }
+    if client.in_pubsub_mode() && !PUBSUB_MODE.contains(&row.command.name) {
+        return Err(CommandError::text(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            row.full_name
+        )));
+    }
+    if !flags.contains(Flags::STALE) && server.serves_no_stale_data() {
+        return Err(CommandError::fixed(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ));
+    }
+    if server.loading.is_active() && !flags.contains(Flags::LOADING) {
+        return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
+    }
+    let _ = argv;
+    Ok(Outcome::Done)
+}
+
+const NO_AUTH: CommandError = CommandError::fixed("NOAUTH Authentication required.");
+
+/// What RESP2 clients may call while subscribed.
+const PUBSUB_MODE: &[&str] =
+    &["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset"];
+
+/// Answers with an error that came before execution; inside MULTI the transaction is spoiled.
+fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, error: &CommandError) {
+    if client.transaction.is_some() {
+        client.flags |= ClientFlags::DIRTY_EXEC;
+    }
+    if let Some(row) = row {
+        server.stats.command(row.id).rejected += 1;
+    }
+    if row.is_some_and(|r| r.command.name == "exec") {
+        super::transaction::discard(server, client);
+        let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
+        text.extend_from_slice(error.0.strip_prefix(b"-").unwrap_or(&error.0));
+        server.stats.error(b"EXECABORT");
+        client.reply.error(&text);
+        return;
+    }
+    server.stats.error(error.code());
+    client.reply.error(&error.0);
+}
+
+fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>) {
+    if client.flags.intersects(ClientFlags::DIRTY_CAS | ClientFlags::DIRTY_EXEC) {
+        // EXEC will fail anyway: keep no memory for it.
+        client.reply.simple("QUEUED");
+        return;
+    }
+    let t = client.transaction.get_or_insert_with(Transaction::default);
+    t.flags |= row.command.flags & (Flags::WRITE | Flags::DENYOOM | Flags::MAY_REPLICATE);
+    t.queue.push((row, argv.to_owned()));
+    client.reply.simple("QUEUED");
+}
+
+/// Executes a command and carries out what follows: statistics, expired keys, propagation, waiting and watching clients.
+pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv<'_>) {
+    let start = Instant::now();
+    let dirty_before = server.keyspace.dirty();
+    let (position, offset_before) = (client.reply.position(), client.last_write_offset);
+    let db = client.db;
+    server.nesting += 1;
+    if !server.monitors.is_empty() && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
+        server.feed_monitors(client, argv);
+    }
+    let result = (row.command.handler)(&mut Ctx { server, client, argv, row });
+    server.nesting -= 1;
+    if let Err(e) = &result {
+        server.stats.command(row.id).failed += 1;
+        server.stats.error(e.code());
+        client.reply.error(&e.0);
+        server.note_error_reply(client, row, e);
+    }
+    let micros = start.elapsed().as_micros() as u64;
+    let stats = server.stats.command(row.id);
+    stats.calls += 1;
+    stats.micros += micros;
+    client.commands += 1;
+    server.stats.commands_processed += 1;
+    if !row.command.flags.contains(Flags::SKIP_COMMANDLOG) && row.command.name != "exec" {
+        server.commandlog.note_slow(micros, client, argv, server.keyspace.now_ms());
+    }
+
+    let changed = server.keyspace.dirty() != dirty_before;
+    finish_call(server, client, db, changed, argv);
+    if server.nesting == 0 {
+        flush(server, client);
+        if changed && server.acks_needed() > 0 && client.last_write_offset > offset_before {
+            let offset = client.last_write_offset;
+            server.hold_reply(client, position, offset);
+        }
+    }
+}
+
+/// Takes the effects and the propagation of a finished call into the list of the outermost one.
+fn finish_call(server: &mut Server, client: &mut Client, db: usize, changed: bool, argv: Argv<'_>) {
+    let (verdict, given) = server.propagation.finish();
+    if server.keyspace.has_effects() {
+        take_effects(server);
+    }
+    let itself = match verdict {
+        Verdict::IfChanged => changed,
+        Verdict::Always => true,
+        Verdict::No => false,
+    };
+    // The primary's own stream reaches replicas as raw bytes, in the order they came; an AOF being loaded is history.
+    if client.flags.contains(ClientFlags::AOF_LOADER) || !server.wants_propagation() {
+        return;
+    }
+    if itself {
+        if server.nesting == 0 && given.is_empty() && server.propagation.ops.is_empty() && server.is_primary() {
+            // The usual write: its own bytes go out as they came.
+            server.propagate_one(db, argv);
+            client.last_write_offset = server.repl.offset();
+            return;
+        }
+        server.propagation.ops.push(Op { db, argv: argv.to_owned() });
+    }
+    server.propagation.ops.extend(given);
+}
+
+/// Turns what the keyspace did by itself into propagated deletions and published notifications.
+pub fn take_effects(server: &mut Server) {
+    for effect in server.keyspace.take_effects() {
+        match effect {
+            Effect::Expired { db, key } | Effect::Evicted { db, key } => {
+                let name: &[u8] = if server.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+                let argv = OwnedArgv::new([name, &key]);
+                if server.wants_propagation() {
+                    server.propagation.ops.push(Op { db, argv });
+                }
+            }
+            // Client-side caching is not served yet, and nobody asks the keyspace for these.
+            Effect::Modified { .. } => {}
+            Effect::Notify { class: _, event, db, key } => server.publish_notification(event, db, &key),
+        }
+    }
+}
+
+/// Ends the outermost call: sends the collected operations and wakes who waits for keys.
+fn flush(server: &mut Server, client: &mut Client) {
+    if !server.propagation.ops.is_empty() {
+        server.propagate_ops(client.is_primary());
+        client.last_write_offset = server.repl.offset();
+    }
+    server.after_call(client);
+}

@@ -1,0 +1,503 @@
+//! Replication's commands: REPLICAOF, PSYNC, REPLCONF, ROLE, WAIT, FAILOVER, and the operator's QUORUM.
+
+use super::error::{NOT_INTEGER, NOT_POSITIVE, SYNTAX};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
+use crate::client::ClientFlags;
+use crate::client::blocked::Why;
+use crate::replication::primary::{ReplicaPhase, replica_name};
+use crate::replication::quorum::Guard;
+use crate::resp::number::parse_i64;
+use crate::sys::boottime_ms;
+use crate::{log_notice, log_warning};
+
+const CONTROL: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::LOADING);
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("replicaof", 3, Group::Server, replicaof)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING))
+        .doc("5.0.0", "Makes the server follow a primary, or with NO ONE become a primary."),
+    Command::new("slaveof", 3, Group::Server, replicaof)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING))
+        .doc("1.0.0", "The old name of REPLICAOF."),
+    Command::new("psync", -3, Group::Server, psync)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_MULTI).union(Flags::NO_ASYNC_LOADING))
+        .doc("2.8.0", "Used by a replica to continue the stream or to get a snapshot."),
+    Command::new("sync", 1, Group::Server, sync)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_MULTI).union(Flags::NO_ASYNC_LOADING))
+        .doc("1.0.0", "Used by an old replica to get a snapshot."),
+    Command::new("replconf", -1, Group::Server, replconf)
+        .flags(CONTROL)
+        .doc("3.0.0", "Used between replica and primary to tell each other about themselves."),
+    Command::new("role", 1, Group::Server, role)
+        .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::FAST))
+        .acl(super::Category::ADMIN.union(super::Category::DANGEROUS))
+        .doc("2.8.12", "Returns the server's role in replication."),
+    Command::new("wait", 3, Group::Generic, wait)
+        .flags(Flags::BLOCKING)
+        .acl(super::Category::CONNECTION)
+        .doc("3.0.0", "Waits until replicas acknowledged the writes of this connection."),
+    Command::new("waitaof", 4, Group::Generic, waitaof)
+        .flags(Flags::BLOCKING)
+        .acl(super::Category::CONNECTION)
+        .doc("7.2.0", "Waits until the writes of this connection are on disk, here and on replicas."),
+    Command::new("failover", -1, Group::Server, failover)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE))
+        .doc("6.2.0", "Hands the role of primary over to a replica without losing a write."),
+    Command::new("quorum", -2, Group::Server, quorum_help)
+        .flags(CONTROL)
+        .doc(
+            "9.1.0",
+            "The operator's side of the lease: state, votes, and commands that are fenced by run id and term.",
+        )
+        .subcommands(&[
+            Command::new("state", 2, Group::Server, quorum_state)
+                .flags(CONTROL)
+                .doc("9.1.0", "Everything the operator decides by, in one reply."),
+            Command::new("promote", 7, Group::Server, quorum_promote)
+                .flags(CONTROL)
+                .doc("9.1.0", "Detaches and becomes primary of an epoch, with the guard on."),
+            Command::new("follow", 6, Group::Server, quorum_follow).flags(CONTROL).doc("9.1.0", "Follows a primary."),
+            Command::new("guard", -5, Group::Server, quorum_guard)
+                .flags(CONTROL)
+                .doc("9.1.0", "Puts the guard on or lifts it."),
+            Command::new("vote", 5, Group::Server, quorum_vote)
+                .flags(CONTROL)
+                .doc("9.1.0", "The operator's vote for the primary of an epoch."),
+        ]),
+];
+
+fn replicaof(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.server.repl.failover.is_some() {
+        return Err(CommandError::fixed("ERR REPLICAOF not allowed while failing over."));
+    }
+    if ctx.is(1, "no") && ctx.is(2, "one") {
+        if !ctx.server.is_primary() {
+            ctx.server.become_primary();
+            log_notice!("PRIMARY MODE enabled (user request from '{}')", ctx.client.peer);
+        }
+        ctx.reply().ok();
+        return Ok(());
+    }
+    if ctx.client.replica.is_some() && ctx.client.is_replica() {
+        return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
+    }
+    let port = parse_i64(ctx.arg(2)).ok_or(NOT_INTEGER)?;
+    let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+    let host = host_of(ctx.arg(1))?;
+    if ctx.server.repl.link.as_ref().is_some_and(|l| l.host.eq_ignore_ascii_case(&host) && l.port == port) {
+        log_notice!(
+            "REPLICAOF would result into synchronization with the primary we are already connected with. No operation performed."
+        );
+        ctx.reply().simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    ctx.server.become_replica_of(&host, port);
+    log_notice!("REPLICAOF {host}:{port} enabled (user request from '{}')", ctx.client.peer);
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn host_of(bytes: &[u8]) -> Result<String, CommandError> {
+    match std::str::from_utf8(bytes) {
+        Ok(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(host.to_owned()),
+        _ => Err(CommandError::fixed("ERR Invalid master host")),
+    }
+}
+
+fn psync(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.client.is_replica() {
+        return Ok(());
+    }
+    let offset = parse_i64(ctx.arg(2)).ok_or(NOT_INTEGER)?;
+    if ctx.argc() > 3 && ctx.is(3, "failover") {
+        log_warning!("Failover request received for replid {}.", String::from_utf8_lossy(ctx.arg(1)));
+        if ctx.server.is_primary() {
+            return Err(CommandError::fixed("ERR PSYNC FAILOVER can't be sent to a master."));
+        }
+        if !ctx.arg(1).eq_ignore_ascii_case(&ctx.server.repl.history.id) {
+            return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
+        }
+        ctx.server.become_primary();
+        log_notice!("PRIMARY MODE enabled (failover request from '{}')", ctx.client.peer);
+    }
+    let (id, client) = (ctx.arg(1), &mut *ctx.client);
+    ctx.server.psync(client, id, offset)
+}
+
+fn sync(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.client.is_replica() {
+        return Ok(());
+    }
+    ctx.server.sync(ctx.client)
+}
+
+fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.argc() % 2 == 0 {
+        return Err(SYNTAX);
+    }
+    for i in (1..ctx.argc()).step_by(2) {
+        let value = ctx.arg(i + 1);
+        if ctx.is(i, "getack") {
+            if ctx.client.is_primary() {
+                ctx.server.repl.quorum.want_ack();
+            }
+            return Ok(());
+        }
+        if ctx.is(i, "ack") {
+            return acknowledge(ctx, i);
+        }
+        let r = ctx.client.replica.get_or_insert_default();
+        if ctx.argv.get(i).eq_ignore_ascii_case(b"listening-port") {
+            r.port = parse_i64(value).and_then(|p| u16::try_from(p).ok()).ok_or(NOT_INTEGER)?;
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"ip-address") {
+            if value.len() > 255 {
+                return Err(CommandError::fixed(
+                    "ERR REPLCONF ip-address provided by replica instance is too long: 255 bytes at most",
+                ));
+            }
+            r.announced_ip = value.to_vec();
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"capa") {
+            r.capa_eof |= value.eq_ignore_ascii_case(b"eof");
+            r.capa_psync2 |= value.eq_ignore_ascii_case(b"psync2");
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"version") {
+            r.version = version_number(value)
+                .ok_or_else(|| CommandError::fixed("ERR Unrecognized version format, expected major.minor.patch"))?;
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-only") {
+            r.rdb_only = parse_i64(value) == Some(1);
+        } else {
+            let mut text = b"ERR Unrecognized REPLCONF option: ".to_vec();
+            text.extend_from_slice(ctx.arg(i));
+            return Err(CommandError::bytes(text));
+        }
+    }
+    ctx.reply().ok();
+    Ok(())
+}
+
+/// `9.1.2` as major << 16 | minor << 8 | patch.
+fn version_number(text: &[u8]) -> Option<u32> {
+    let mut parts = std::str::from_utf8(text).ok()?.split('.');
+    let mut next = || parts.next()?.parse::<u8>().ok().map(u32::from);
+    Some(next()? << 16 | next()? << 8 | next()?)
+}
+
+/// `REPLCONF ACK offset [FACK offset]`: never answered.
+fn acknowledge(ctx: &mut Ctx<'_>, at: usize) -> CommandResult {
+    if !ctx.client.is_replica() {
+        return Ok(());
+    }
+    let number = |i: usize| parse_i64(ctx.arg(i)).and_then(|n| u64::try_from(n).ok());
+    let Some(offset) = number(at + 1) else { return Ok(()) };
+    let fsynced = if ctx.argc() > at + 3 && ctx.is(at + 2, "fack") { number(at + 3) } else { None };
+    ctx.server.replica_acknowledged(ctx.client, offset, fsynced);
+    ctx.server.note_acknowledgement();
+    Ok(())
+}
+
+fn role(ctx: &mut Ctx<'_>) -> CommandResult {
+    let server = &mut *ctx.server;
+    let reply = &mut ctx.client.reply;
+    let Some(link) = &server.repl.link else {
+        reply.array(3);
+        reply.bulk(b"master");
+        reply.int(server.repl.offset() as i64);
+        let online: Vec<(String, u64)> = server
+            .repl
+            .replicas
+            .iter()
+            .filter_map(|id| server.clients.by_id(*id))
+            .filter_map(|c| c.replica.as_ref().map(|r| (c, r)))
+            .filter(|(_, r)| matches!(r.phase, ReplicaPhase::Online))
+            .map(|(c, r)| (replica_name(c), r.ack_offset))
+            .collect();
+        reply.array(online.len());
+        for (name, offset) in online {
+            let (ip, port) = name.rsplit_once(':').unwrap_or((&name, "0"));
+            reply.array(3);
+            reply.bulk(ip.as_bytes());
+            reply.bulk(port.as_bytes());
+            reply.bulk_int(offset as i64);
+        }
+        return Ok(());
+    };
+    reply.array(5);
+    reply.bulk(b"slave");
+    reply.bulk(link.host.as_bytes());
+    reply.int(i64::from(link.port));
+    reply.bulk(link.role_state().as_bytes());
+    reply.int(if link.is_up() { server.repl.offset() as i64 } else { -1 });
+    Ok(())
+}
+
+/// A timeout argument in ms as a deadline; 0 waits for ever.
+fn deadline(ctx: &Ctx<'_>, i: usize) -> Result<Option<i64>, CommandError> {
+    let ms = parse_i64(ctx.arg(i)).ok_or(CommandError::fixed("ERR timeout is not an integer or out of range"))?;
+    if ms < 0 {
+        return Err(CommandError::fixed("ERR timeout is negative"));
+    }
+    Ok((ms > 0).then(|| ctx.server.now_ms().saturating_add(ms)))
+}
+
+fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
+    if !ctx.server.is_primary() {
+        return Err(CommandError::fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+        ));
+    }
+    let wanted = ctx.natural(1)?;
+    let deadline = deadline(ctx, 2)?;
+    let offset = ctx.client.last_write_offset;
+    let have = ctx.server.repl.count_acknowledged(&ctx.server.clients, offset);
+    if have >= wanted || ctx.client.flags.contains(ClientFlags::IN_EXEC) {
+        ctx.reply().int(have as i64);
+        return Ok(());
+    }
+    ctx.server.repl.ask_for_acks = true;
+    ctx.server.block(ctx.client, Why::Replicas { offset, replicas: wanted }, deadline);
+    Ok(())
+}
+
+fn waitaof(ctx: &mut Ctx<'_>) -> CommandResult {
+    let local = ctx.int(1)?;
+    if !(0..=1).contains(&local) {
+        return Err(CommandError::fixed("ERR value is out of range, must be between 0 and 1"));
+    }
+    let replicas = ctx.natural(2).map_err(|_| NOT_POSITIVE)?;
+    let deadline = deadline(ctx, 3)?;
+    if !ctx.server.is_primary() {
+        return Err(CommandError::fixed(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+        ));
+    }
+    if local == 1 && !ctx.server.persistence.aof.is_on() {
+        return Err(CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+    }
+    let offset = ctx.client.last_write_offset;
+    let server = &mut *ctx.server;
+    let own = local == 0 || server.persistence.aof.fsynced_offset() >= offset;
+    let held = server.repl.online(&server.clients).filter(|r| r.fsync_offset >= offset).count();
+    if (own && held >= replicas) || ctx.client.flags.contains(ClientFlags::IN_EXEC) {
+        server.reply_waitaof(ctx.client, offset, local == 1);
+        return Ok(());
+    }
+    if replicas > 0 {
+        server.repl.ask_for_acks = true;
+    }
+    server.block(ctx.client, Why::Fsync { offset, local: local == 1, replicas }, deadline);
+    Ok(())
+}
+
+fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (mut target, mut force, mut abort, mut timeout) = (None, false, false, None);
+    let mut i = 1;
+    while i < ctx.argc() {
+        if ctx.is(i, "timeout") && timeout.is_none() && i + 1 < ctx.argc() {
+            let ms = ctx.int(i + 1)?;
+            if ms <= 0 {
+                return Err(CommandError::fixed("ERR FAILOVER timeout must be greater than 0"));
+            }
+            timeout = Some(ms);
+            i += 1;
+        } else if ctx.is(i, "abort") && !abort {
+            abort = true;
+        } else if ctx.is(i, "to") && target.is_none() && i + 2 < ctx.argc() {
+            let port = ctx.int(i + 2)?;
+            let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+            target = Some((host_of(ctx.arg(i + 1))?, port));
+            i += 2;
+        } else if ctx.is(i, "force") && !force && target.is_some() {
+            force = true;
+        } else {
+            return Err(SYNTAX);
+        }
+        i += 1;
+    }
+    if abort {
+        if target.is_some() || timeout.is_some() {
+            return Err(SYNTAX);
+        }
+        if ctx.server.repl.failover.is_none() {
+            return Err(CommandError::fixed("ERR No failover in progress."));
+        }
+        ctx.server.abort_failover("Failover manually aborted");
+        ctx.reply().ok();
+        return Ok(());
+    }
+    if force && (target.is_none() || timeout.is_none()) {
+        return Err(CommandError::fixed(
+            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+        ));
+    }
+    ctx.server.start_failover(target, force, timeout)?;
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_help(_: &mut Ctx<'_>) -> CommandResult {
+    Err(SYNTAX)
+}
+
+/// Refuses a command that was decided for another life of this server, or follows from an older record than one seen.
+fn fenced(ctx: &mut Ctx<'_>) -> Result<(), CommandError> {
+    if ctx.arg(2) != ctx.server.run_id.as_bytes() {
+        return Err(CommandError::text(format!("STALE This is run {}", ctx.server.run_id)));
+    }
+    let term = u64::try_from(ctx.int(3)?).map_err(|_| NOT_POSITIVE)?;
+    let seen = ctx.server.repl.quorum.term;
+    if term < seen {
+        return Err(CommandError::text(format!("STALE A command of term {seen} came before")));
+    }
+    ctx.server.repl.quorum.term = term;
+    Ok(())
+}
+
+fn quorum_promote(ctx: &mut Ctx<'_>) -> CommandResult {
+    let epoch = ctx.natural(4)? as u64;
+    let (votes, acks) = (ctx.natural(5)?, ctx.natural(6)?);
+    if !ctx.server.repl.quorum.whole || ctx.server.loading.progress.is_some() {
+        return Err(CommandError::fixed(
+            "NOTWHOLE The data set is not complete: a full sync is under way or was broken off",
+        ));
+    }
+    if epoch < ctx.server.repl.quorum.epoch {
+        return Err(CommandError::text(format!(
+            "STALE This instance has been in epoch {}",
+            ctx.server.repl.quorum.epoch
+        )));
+    }
+    fenced(ctx)?;
+    let already = ctx.server.is_primary() && ctx.server.repl.quorum.epoch == epoch;
+    if !already {
+        // Detach first: from here on nothing of an older epoch is acknowledged.
+        let offset = ctx.server.repl.offset();
+        ctx.server.become_primary();
+        let q = &mut ctx.server.repl.quorum;
+        q.clear_votes();
+        q.epoch = epoch;
+        q.guard = Some(Guard { votes, acks, since_offset: offset });
+        log_notice!("Primary of epoch {epoch} by the operator's word: {votes} votes of others needed to write.");
+    }
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_follow(ctx: &mut Ctx<'_>) -> CommandResult {
+    let port = u16::try_from(ctx.int(5)?).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+    let host = host_of(ctx.arg(4))?;
+    fenced(ctx)?;
+    let same = ctx.server.repl.link.as_ref().is_some_and(|l| l.host == host && l.port == port);
+    if !same {
+        ctx.server.repl.quorum.clear_votes();
+        ctx.server.become_replica_of(&host, port);
+        log_notice!("Following {host}:{port} by the operator's word.");
+    }
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_guard(ctx: &mut Ctx<'_>) -> CommandResult {
+    let on = match (ctx.is(4, "on"), ctx.is(4, "off"), ctx.argc()) {
+        (true, _, 7) => Some((ctx.natural(5)?, ctx.natural(6)?)),
+        (_, true, 5) => None,
+        _ => return Err(SYNTAX),
+    };
+    fenced(ctx)?;
+    let offset = ctx.server.repl.offset();
+    let guard = &mut ctx.server.repl.quorum.guard;
+    *guard = match (on, *guard) {
+        // Already on: what was answered before it was put on stays the same.
+        (Some((votes, acks)), Some(g)) => Some(Guard { votes, acks, ..g }),
+        (Some((votes, acks)), None) => Some(Guard { votes, acks, since_offset: offset }),
+        (None, _) => None,
+    };
+    ctx.server.note_acknowledgement();
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_vote(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.arg(2) != ctx.server.run_id.as_bytes() {
+        return Err(CommandError::text(format!("STALE This is run {}", ctx.server.run_id)));
+    }
+    let (epoch, token) = (ctx.natural(3)? as u64, ctx.natural(4)? as u64);
+    if !ctx.server.is_primary() || epoch != ctx.server.repl.quorum.epoch {
+        return Err(CommandError::fixed("STALE This instance is not the primary of that epoch"));
+    }
+    ctx.server.repl.quorum.operator_voted(token);
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_state(ctx: &mut Ctx<'_>) -> CommandResult {
+    let server = &*ctx.server;
+    let q = &server.repl.quorum;
+    let h = &server.repl.history;
+    let keys = server.keyspace.total_keys();
+    let timeout = server.config.primary_quorum_timeout;
+    let writable = server.is_primary() && (timeout == 0 || q.has_quorum(timeout)) && server.loading.progress.is_none();
+    let link = server.repl.link.as_ref();
+    let link_state = match link {
+        None => "none",
+        Some(l) if l.is_up() => "up",
+        Some(l) if l.is_receiving() => "sync",
+        Some(l) if l.stream.is_some() => "connecting",
+        Some(_) => "down",
+    };
+    let link_since = link.map_or(0, |l| if l.is_up() { 0 } else { server.now_ms() - l.down_since_ms });
+    let guard = q.guard;
+    let acked = server.repl.acknowledged_by(&server.clients, guard.map_or(1, |g| g.acks.max(1)));
+    let on_off = if guard.is_some() { "on" } else { "off" };
+    let replicas: Vec<(String, &'static str, u64, i64)> = server
+        .repl
+        .replicas
+        .iter()
+        .filter_map(|id| server.clients.by_id(*id))
+        .filter_map(|c| {
+            let r = c.replica.as_ref()?;
+            Some((replica_name(c), r.phase_name(), r.ack_offset, server.now_ms() - r.ack_ms))
+        })
+        .collect();
+    let fields: Vec<(&str, String)> = vec![
+        ("run-id", server.run_id.clone()),
+        ("role", if server.is_primary() { "primary" } else { "replica" }.to_owned()),
+        ("term", q.term.to_string()),
+        ("epoch", q.epoch.to_string()),
+        ("guard", on_off.to_owned()),
+        ("votes", guard.map_or(0, |g| g.votes).to_string()),
+        ("acks", guard.map_or(0, |g| g.acks).to_string()),
+        ("token", boottime_ms().to_string()),
+        ("writable", if writable { "yes" } else { "no" }.to_owned()),
+        ("guard-offset", guard.map_or(0, |g| g.since_offset).to_string()),
+        ("acked-offset", acked.to_string()),
+        ("replid", String::from_utf8_lossy(&h.id).into_owned()),
+        ("replid2", String::from_utf8_lossy(&h.id2).into_owned()),
+        ("second-offset", h.second_offset().to_string()),
+        ("offset", h.offset.to_string()),
+        ("primary-host", link.map_or(String::new(), |l| l.host.clone())),
+        ("primary-port", link.map_or(0, |l| l.port).to_string()),
+        ("link", link_state.to_owned()),
+        ("link-since-ms", link_since.to_string()),
+        ("whole", if q.whole { "yes" } else { "no" }.to_owned()),
+        ("loading", if server.loading.progress.is_some() { "yes" } else { "no" }.to_owned()),
+        ("keys", keys.to_string()),
+    ];
+    let reply = &mut ctx.client.reply;
+    reply.map(fields.len() + 1);
+    for (name, value) in &fields {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"replicas");
+    reply.array(replicas.len());
+    for (name, phase, offset, lag) in replicas {
+        let (ip, port) = name.rsplit_once(':').unwrap_or((&name, "0"));
+        reply.array(5);
+        reply.bulk(ip.as_bytes());
+        reply.bulk(port.as_bytes());
+        reply.bulk(phase.as_bytes());
+        reply.bulk_int(offset as i64);
+        reply.bulk_int(lag);
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Forked children: they see the data set as it was at the fork, by copy-on-write, and do nothing but serialise it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use super::snapshot::Format;
+use crate::replication::ReplId;
+use crate::sys::{self, Fork};
+
+/// What a child was forked for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// An RDB file; for replicas too if the history that the file belongs to is given.
+    Snapshot {
+        /// Replication id, offset and format, when replicas wait for it.
+        for_replicas: Option<(ReplId, u64, Format)>,
+    },
+    /// A snapshot through a pipe to replicas' sockets.
+    Sockets,
+    /// A rewrite of the append-only file.
+    AofRewrite,
+}
+
+/// A running child. There is at most one.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id.
+    pub pid: i32,
+    /// See [`Purpose`].
+    pub purpose: Purpose,
+    /// When it was forked.
+    pub started: Instant,
+    /// Unix time in seconds of that.
+    pub started_unix: i64,
+    /// `dirty` at the fork: the changes that its file will hold.
+    pub dirty_at_fork: u64,
+    /// Where it reports.
+    report: OwnedFd,
+    /// The last report.
+    pub progress: Progress,
+}
+
+/// A child's report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Keys written.
+    pub keys: u64,
+    /// Keys to write.
+    pub total_keys: u64,
+    /// Bytes that copy-on-write copied so far.
+    pub cow_bytes: u64,
+}
+
+/// The child's end of the report pipe.
+#[derive(Debug)]
+pub struct Reporter {
+    pipe: OwnedFd,
+}
+
+impl Reporter {
+    /// Sends a report. A parent that is gone needs none.
+    pub fn send(&self, keys: u64, total_keys: u64) {
+        let mut bytes = [0u8; 24];
+        bytes[..8].copy_from_slice(&keys.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&total_keys.to_ne_bytes());
+        bytes[16..].copy_from_slice(&private_dirty_bytes().to_ne_bytes());
+        let _ = rustix::io::write(&self.pipe, &bytes);
+    }
+}
+
+impl Child {
+    /// Forks a child that runs `body` and exits with 0 if that succeeded, 1 if not, logging why.
+    ///
+    /// # Errors
+    /// Those of `pipe` and `fork`.
+    pub fn spawn(
+        purpose: Purpose,
+        dirty: u64,
+        body: impl FnOnce(&Reporter) -> Result<(), String>,
+    ) -> io::Result<(Child, u64)> {
+        let (read, write) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
+        let before = Instant::now();
+        match sys::fork()? {
+            Fork::Child => {
+                sys::die_with_parent();
+                sys::default_signals();
+                crate::log::set_role(crate::log::Role::Child);
+                drop(read);
+                let reporter = Reporter { pipe: write };
+                let code = match body(&reporter) {
+                    Ok(()) => 0,
+                    Err(why) => {
+                        crate::log_warning!("{why}");
+                        1
+                    }
+                };
+                sys::exit_now(code)
+            }
+            Fork::Parent(pid) => {
+                let fork_us = before.elapsed().as_micros() as u64;
+                let child = Child {
+                    pid,
+                    purpose,
+                    started: Instant::now(),
+                    started_unix: sys::unix_ms() / 1000,
+                    dirty_at_fork: dirty,
+                    report: read,
+                    progress: Progress::default(),
+                };
+                Ok((child, fork_us))
+            }
+        }
+    }
+
+    /// The read end of the report pipe, for the event loop.
+    pub fn report_fd(&self) -> &OwnedFd {
+        &self.report
+    }
+
+    /// Takes what the child reported; false when it closed the pipe.
+    pub fn read_reports(&mut self) -> bool {
+        loop {
+            let mut bytes = [0u8; 24];
+            match rustix::io::read(&self.report, &mut bytes) {
+                Ok(24) => {
+                    let word = |i: usize| u64::from_ne_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap_or_default());
+                    self.progress = Progress { keys: word(0), total_keys: word(1), cow_bytes: word(2) };
+                }
+                Ok(0) => return false,
+                _ => return true,
+            }
+        }
+    }
+}
+
+/// Bytes of memory that this process does not share with its parent any more.
+fn private_dirty_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = text.lines().find_map(|l| l.strip_prefix("Private_Dirty:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+}

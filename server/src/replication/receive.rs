@@ -1,0 +1,327 @@
+//! Receiving a snapshot: into a file that is then loaded, or straight into memory.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ReplId;
+use super::link::Phase;
+use crate::config::DisklessLoad;
+use crate::net::Stream;
+use crate::server::Server;
+use crate::{log_notice, log_warning};
+
+/// How the end of the payload is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// The header has not arrived.
+    Unknown,
+    /// So many bytes are left.
+    Length(u64),
+    /// Until these bytes.
+    Mark([u8; 40]),
+}
+
+/// A snapshot on its way to us.
+#[derive(Debug)]
+pub struct Receive {
+    /// The history that it belongs to, unless the primary is too old to say.
+    pub history: Option<(ReplId, u64)>,
+    /// See [`Framing`].
+    pub framing: Framing,
+    file: Option<(File, PathBuf)>,
+    received: u64,
+    synced: u64,
+    /// The last bytes that may be the beginning of the mark.
+    tail: Vec<u8>,
+}
+
+/// Bytes after which the file is flushed, so that the end does not have to flush it all.
+const SYNC_EVERY: u64 = 8 << 20;
+
+impl Server {
+    /// FULLRESYNC was answered: what we have will be replaced. `header` is the payload's first line if it came already.
+    pub fn begin_receiving(&mut self, history: Option<(ReplId, u64)>, header: Option<String>) {
+        let Some(link) = &mut self.repl.link else { return };
+        let mut receive = Box::new(Receive {
+            history,
+            framing: Framing::Unknown,
+            file: None,
+            received: 0,
+            synced: 0,
+            tail: Vec::new(),
+        });
+        if let Some(header) = header {
+            receive.framing = parse_framing(&header).unwrap_or(Framing::Unknown);
+        }
+        link.phase = Phase::Receiving(receive);
+    }
+
+    /// Takes what has arrived of the snapshot.
+    pub fn receive_snapshot(&mut self) -> Result<(), String> {
+        let now = self.now_ms();
+        let Some(link) = &mut self.repl.link else { return Ok(()) };
+        let (Some(stream), Phase::Receiving(receive)) = (&link.stream, &mut link.phase) else { return Ok(()) };
+        loop {
+            if receive.framing == Framing::Unknown {
+                // Bare line breaks are the primary's signs of life.
+                let blank = link.input.iter().take_while(|c| **c == b'\n').count();
+                link.input.drain(..blank);
+                if let Some(end) = memchr::memchr(b'\n', &link.input) {
+                    let line = String::from_utf8_lossy(&link.input[..end]).trim_end().to_owned();
+                    link.input.drain(..=end);
+                    receive.framing = parse_framing(&line).ok_or_else(|| {
+                        format!("Bad protocol from PRIMARY, the first byte is not '$' (we received '{line}'), are you sure the host and port are right?")
+                    })?;
+                    let framing = receive.framing.clone();
+                    let target = if self.loads_diskless() { "parser" } else { "disk" };
+                    match framing {
+                        Framing::Length(n) => {
+                            log_notice!("PRIMARY <-> REPLICA sync: receiving {n} bytes from primary to {target}");
+                        }
+                        _ => log_notice!(
+                            "PRIMARY <-> REPLICA sync: receiving streamed RDB from primary with EOF to {target}"
+                        ),
+                    }
+                    return self.receive_payload();
+                }
+            } else {
+                return self.receive_payload();
+            }
+            link.input.reserve(64 * 1024);
+            match stream.read_into(&mut link.input, 64 * 1024) {
+                Ok(0) => return Err("I/O error trying to sync with PRIMARY: connection lost".to_owned()),
+                Ok(_) => link.last_io_ms = now,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(format!("I/O error trying to sync with PRIMARY: {e}")),
+            }
+        }
+    }
+
+    /// Whether the snapshot goes straight into memory.
+    fn loads_diskless(&self) -> bool {
+        match self.config.repl_diskless_load {
+            DisklessLoad::Disabled => false,
+            DisklessLoad::OnEmptyDb => self.keyspace.total_keys() == 0,
+            _ => true,
+        }
+    }
+
+    fn receive_payload(&mut self) -> Result<(), String> {
+        if self.loads_diskless() && self.repl.link.as_ref().is_some_and(|l| l.is_receiving()) {
+            return self.load_from_socket();
+        }
+        let now = self.now_ms();
+        let dir = self.persistence.data_dir(&self.config);
+        let Some(link) = &mut self.repl.link else { return Ok(()) };
+        let (Some(stream), Phase::Receiving(receive)) = (&link.stream, &mut link.phase) else { return Ok(()) };
+        // A bounded number of reads, so that clients get their turn.
+        for _ in 0..32 {
+            let took = receive.take(&mut link.input, &dir).map_err(|e| format!("Write error or short write writing to the DB dump file needed for PRIMARY <-> REPLICA synchronization: {e}"))?;
+            if took {
+                return self.load_received_file();
+            }
+            link.input.reserve(256 * 1024);
+            match stream.read_into(&mut link.input, 256 * 1024) {
+                Ok(0) => return Err("I/O error trying to sync with PRIMARY: connection lost".to_owned()),
+                Ok(n) => {
+                    link.last_io_ms = now;
+                    self.stats.repl_bytes_in += n as u64;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(format!("I/O error trying to sync with PRIMARY: {e}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The file is complete: put it in place and load it.
+    fn load_received_file(&mut self) -> Result<(), String> {
+        let Some(link) = &mut self.repl.link else { return Ok(()) };
+        let Phase::Receiving(receive) = &mut link.phase else { return Ok(()) };
+        let history = receive.history;
+        let Some((file, temp)) = receive.file.take() else {
+            return Err("The PRIMARY sent an empty snapshot".to_owned());
+        };
+        let path = self.persistence.rdb_path(&self.config);
+        file.sync_data().map_err(|e| {
+            format!("Failed trying to sync the temp DB to disk in PRIMARY <-> REPLICA synchronization: {e}")
+        })?;
+        std::fs::rename(&temp, &path).map_err(|e| {
+            let _ = std::fs::remove_file(&temp);
+            format!(
+                "Failed trying to rename the temp DB into {} in PRIMARY <-> REPLICA synchronization: {e}",
+                path.display()
+            )
+        })?;
+        self.persistence.sync_dir(&self.config);
+        let file = File::open(&path).map_err(|e| format!("Opening the received snapshot: {e}"))?;
+        let total = file.metadata().map_or(0, |m| m.len());
+        self.replace_data(history, file, total).map(|_| ())?;
+        self.sync_finished(history);
+        Ok(())
+    }
+
+    /// Loads the payload while it arrives. Nothing else runs meanwhile but what loading lets run.
+    fn load_from_socket(&mut self) -> Result<(), String> {
+        let timeout = Duration::from_secs(u64::from(self.config.repl_timeout));
+        let Some(link) = &mut self.repl.link else { return Ok(()) };
+        let Some(stream) = link.stream.take() else { return Ok(()) };
+        let Phase::Receiving(receive) = &link.phase else { return Ok(()) };
+        let (history, framing) = (receive.history, receive.framing.clone());
+        let early = std::mem::take(&mut link.input);
+        self.poll.remove(&stream);
+        stream.set_blocking(Some(timeout)).map_err(|e| e.to_string())?;
+        let total = if let Framing::Length(n) = framing { n } else { 0 };
+        let source = SocketSource { stream: &stream, early, at: 0, framing };
+        let loaded = self
+            .replace_data(history, source, total)
+            .map_err(|e| format!("Failed trying to load the PRIMARY synchronization DB from socket: {e}"));
+        let rest = loaded.and_then(|source| source.finish());
+        let watched = stream
+            .set_blocking(None)
+            .and_then(|()| self.poll.add(&stream, crate::net::Token::PrimaryLink, crate::net::Interest::Read));
+        if let Some(link) = &mut self.repl.link {
+            link.stream = Some(stream);
+            link.input = rest?;
+        }
+        watched.map_err(|e| e.to_string())?;
+        self.sync_finished(history);
+        Ok(())
+    }
+
+    /// Replaces the data set by a snapshot. From the first byte on what was there is gone, and this instance is not
+    /// whole until the last.
+    fn replace_data<R: Read>(&mut self, history: Option<(ReplId, u64)>, source: R, total: u64) -> Result<R, String> {
+        self.repl.quorum.whole = false;
+        // Our replicas hold another history now.
+        self.disconnect_replicas();
+        self.repl.buffer = None;
+        self.persistence.aof.stop_for_sync();
+        log_notice!("PRIMARY <-> REPLICA sync: Flushing old data");
+        self.flush_everything();
+        log_notice!("PRIMARY <-> REPLICA sync: Loading DB in memory");
+        let _ = history;
+        match self.load_rdb(source, total) {
+            Ok(source) => Ok(source),
+            Err(e) => {
+                log_warning!("PRIMARY <-> REPLICA sync failed: {e}");
+                // Half a data set is none.
+                self.flush_everything();
+                self.repl.history.restart();
+                Err(e)
+            }
+        }
+    }
+
+    fn sync_finished(&mut self, history: Option<(ReplId, u64)>) {
+        match history {
+            Some((id, offset)) => {
+                self.repl.history.id = id;
+                self.repl.history.id2 = super::NO_REPLID;
+                self.repl.history.id2_end = None;
+                self.repl.history.offset = offset;
+            }
+            None => self.repl.history.restart(),
+        }
+        self.repl.stream_db = None;
+        if let Some(link) = &mut self.repl.link {
+            link.stream_db = 0;
+        }
+        self.create_backlog();
+        log_notice!("PRIMARY <-> REPLICA sync: Finished with success");
+        self.persistence_after_sync();
+        self.link_up();
+    }
+}
+
+impl Receive {
+    /// Takes bytes into the file; true at the payload's end. What is left in `input` then follows the payload.
+    fn take(&mut self, input: &mut Vec<u8>, dir: &std::path::Path) -> io::Result<bool> {
+        if self.file.is_none() {
+            let temp = dir.join(format!("temp-{}.{}.rdb", crate::sys::unix_ms() / 1000, std::process::id()));
+            self.file = Some((File::create(&temp)?, temp));
+        }
+        let Some((file, _)) = &mut self.file else { return Ok(false) };
+        let done = match &mut self.framing {
+            Framing::Unknown => return Ok(false),
+            Framing::Length(left) => {
+                let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                file.write_all(&input[..n])?;
+                input.drain(..n);
+                *left -= n as u64;
+                self.received += n as u64;
+                *left == 0
+            }
+            Framing::Mark(mark) => {
+                // The stream does not begin before our acknowledgement: the mark can only stand at the very end.
+                self.tail.append(input);
+                let ended = self.tail.ends_with(mark);
+                let n = if ended { self.tail.len() - 40 } else { self.tail.len().saturating_sub(40) };
+                file.write_all(&self.tail[..n])?;
+                self.tail.drain(..n);
+                self.received += n as u64;
+                ended
+            }
+        };
+        if self.received - self.synced > SYNC_EVERY {
+            file.sync_data()?;
+            self.synced = self.received;
+        }
+        Ok(done)
+    }
+}
+
+impl Drop for Receive {
+    fn drop(&mut self) {
+        if let Some((_, temp)) = &self.file {
+            let _ = std::fs::remove_file(temp);
+        }
+    }
+}
+
+/// The socket as a reader that ends where the payload does.
+struct SocketSource<'a> {
+    stream: &'a Stream,
+    early: Vec<u8>,
+    at: usize,
+    framing: Framing,
+}
+
+impl Read for SocketSource<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let limit = match self.framing {
+            Framing::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).min(out.len()),
+            _ => out.len(),
+        };
+        let out = &mut out[..limit];
+        let n = if self.at < self.early.len() {
+            let n = out.len().min(self.early.len() - self.at);
+            out[..n].copy_from_slice(&self.early[self.at..self.at + n]);
+            self.at += n;
+            n
+        } else {
+            rustix::io::read(self.stream, out)?
+        };
+        if let Framing::Length(left) = &mut self.framing {
+            *left -= n as u64;
+        }
+        Ok(n)
+    }
+}
+
+impl SocketSource<'_> {
+    /// Checks the mark; returns the bytes after the payload.
+    fn finish(self) -> Result<Vec<u8>, String> {
+        Ok(self.early[self.at.min(self.early.len())..].to_vec())
+    }
+}
+
+fn parse_framing(line: &str) -> Option<Framing> {
+    let rest = line.strip_prefix('$')?;
+    match rest.strip_prefix("EOF:") {
+        Some(mark) => Some(Framing::Mark(mark.as_bytes().try_into().ok()?)),
+        None => Some(Framing::Length(rest.parse().ok()?)),
+    }
+}

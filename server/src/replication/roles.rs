@@ -1,0 +1,93 @@
+//! Changing roles: REPLICAOF and what follows from it.
+
+use super::link::{Link, Phase};
+use crate::log::{self, Role};
+use crate::log_notice;
+use crate::server::Server;
+
+impl Server {
+    /// Becomes the replica of `host:port`. The data stay until the new primary sends others; if it can continue our
+    /// history, nothing is lost and nothing is sent twice.
+    pub fn become_replica_of(&mut self, host: &str, port: u16) {
+        let was_primary = self.is_primary();
+        let stream_db = match &self.repl.link {
+            Some(link) => link.stream_db,
+            None => self.repl.stream_db.unwrap_or(0),
+        };
+        self.close_link();
+        let reason = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+        self.unblock_all(reason);
+        // An instance that has detached confirms nothing of what it was: unconfirmed writes get no answer.
+        self.drop_unconfirmed_clients();
+        if was_primary {
+            log_notice!(
+                "Before turning into a replica, using my own primary parameters to synthesize a cached primary: I may be able to synchronize with the new primary with just a partial transfer."
+            );
+        }
+        let link = Link::new(host.to_owned(), port, self.now_ms(), stream_db);
+        self.repl.link = Some(link);
+        self.repl.stream_db = None;
+        self.update_expiry_rule();
+        log::set_role(Role::Replica);
+        self.drive_link();
+    }
+
+    /// Stops following and becomes a primary whose history continues the one it followed: those who followed the same
+    /// primary can go on by partial sync.
+    pub fn become_primary(&mut self) {
+        if self.is_primary() {
+            return;
+        }
+        self.close_link();
+        self.repl.link = None;
+        self.repl.history.branch();
+        log_notice!(
+            "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
+            String::from_utf8_lossy(&self.repl.history.id2),
+            self.repl.history.second_offset(),
+            String::from_utf8_lossy(&self.repl.history.id)
+        );
+        // Our replicas come back at once, and learn the new id by a partial sync.
+        self.disconnect_replicas();
+        self.repl.stream_db = None;
+        self.repl.no_replicas_since = self.now_ms();
+        self.create_backlog();
+        self.update_expiry_rule();
+        log::set_role(Role::Primary);
+        self.persistence.aof.restart_after_promotion();
+    }
+
+    /// Closes the link, whatever its state; what was received of a snapshot is dropped.
+    fn close_link(&mut self) {
+        let Some(link) = &mut self.repl.link else { return };
+        if let Some(stream) = link.stream.take() {
+            self.poll.remove(&stream);
+        }
+        let phase = std::mem::replace(&mut link.phase, Phase::Connect(i64::MAX));
+        if let Phase::Up(id) = phase {
+            self.clients.close(id);
+        }
+    }
+
+    /// Closes the connections of all our replicas.
+    pub fn disconnect_replicas(&mut self) {
+        for id in self.repl.replicas.clone() {
+            if let Some(slot) = self.clients.slot_of(id) {
+                self.clients.to_close.push(slot);
+            }
+        }
+    }
+
+    /// Closes clients whose replies wait for an acknowledgement that will not come any more.
+    fn drop_unconfirmed_clients(&mut self) {
+        let mut held = Vec::new();
+        for client in self.clients.iter_mut() {
+            if client.reply.is_held() {
+                client.reply.clear();
+                held.push(client.slot);
+            }
+        }
+        self.clients.to_close.append(&mut held);
+        self.repl.quorum.set_holding(false);
+    }
+}

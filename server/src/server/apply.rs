@@ -1,0 +1,113 @@
+//! What follows from a changed configuration: the owners of directives take note.
+
+use super::Server;
+use super::commandlog::{Kind as LogKind, Rule};
+use crate::config::{Config, Effect};
+use crate::data::limits::Limits;
+use crate::keyspace::{Keyspace, LazyFree};
+use crate::net::listener::Kind;
+
+impl Server {
+    /// Tells all owners what the configuration says; once, at start.
+    pub fn apply_all_config(&mut self) {
+        for effect in [Effect::Keyspace, Effect::CommandLog] {
+            // These have no way to fail.
+            let _ = self.apply(effect);
+        }
+    }
+
+    /// Carries out what follows from a change.
+    ///
+    /// # Errors
+    /// Why the owner could not: the change is then taken back.
+    pub fn apply(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Keyspace => configure_keyspace(&mut self.keyspace, &self.config),
+            Effect::CommandLog => self.apply_commandlog(),
+            Effect::Log => crate::log::set_level(self.config.loglevel),
+            Effect::Backlog => {
+                if let Some(buffer) = &mut self.repl.buffer {
+                    buffer.resize(self.config.repl_backlog_size);
+                }
+            }
+            Effect::Clients => {
+                let wanted = u64::from(self.config.maxclients) + 32;
+                let got = crate::sys::raise_file_limit(wanted);
+                if got < wanted {
+                    return Err(format!(
+                        "The operating system is not able to handle the specified number of clients, try with {}",
+                        got.saturating_sub(32)
+                    ));
+                }
+            }
+            Effect::Directory => std::env::set_current_dir(crate::persistence::snapshot::data_dir(&self.config))
+                .map_err(|e| crate::config::os_text(&e))?,
+            Effect::Password => self.password_changed(),
+            Effect::Listen => self.listen_anew()?,
+            Effect::AppendOnly => self.apply_appendonly()?,
+            Effect::Eviction => {
+                if self.config.maxmemory > 0 {
+                    self.evict_to_limit();
+                }
+            }
+            Effect::SyncReplication | Effect::Quorum => self.note_acknowledgement(),
+            // Read where they are used, or without an effect in this server (which the start says).
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn apply_commandlog(&mut self) {
+        let c = &self.config;
+        for (kind, threshold, max_len) in [
+            (LogKind::Slow, c.commandlog_execution_slower_than, c.commandlog_slow_execution_max_len),
+            (LogKind::LargeRequest, c.commandlog_request_larger_than, c.commandlog_large_request_max_len),
+            (LogKind::LargeReply, c.commandlog_reply_larger_than, c.commandlog_large_reply_max_len),
+        ] {
+            self.commandlog.set_rule(kind, Rule { threshold, max_len });
+        }
+    }
+
+    /// With a password taken away everybody is logged in; a new one leaves connections as they are, as in Valkey.
+    fn password_changed(&mut self) {
+        if self.config.requirepass.is_empty() {
+            for client in self.clients.iter_mut() {
+                client.authenticated = true;
+            }
+        }
+    }
+
+    /// Listens on the addresses and the port of the configuration instead of those of before.
+    fn listen_anew(&mut self) -> Result<(), String> {
+        let opened = if self.config.port == 0 { Vec::new() } else { self.open_tcp(self.config.port, Kind::Tcp)? };
+        // The old ones stay until the new ones are open: their slots are reused so that tokens keep their meaning.
+        let (keep, old): (Vec<_>, Vec<_>) = self.listeners.drain(..).partition(|l| l.kind != Kind::Tcp);
+        for listener in old.iter().chain(&keep) {
+            self.poll.remove(listener);
+        }
+        self.watch_listeners(keep)?;
+        self.watch_listeners(opened)
+    }
+}
+
+/// Tells the keyspace what the configuration says about keys, expiry, eviction, encodings and notifications.
+fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
+    keyspace.set_notify(c.notify_keyspace_events);
+    keyspace.set_policy(c.maxmemory_policy, c.lfu_log_factor, c.lfu_decay_time);
+    keyspace.set_lazy_free(LazyFree {
+        expire: c.lazyfree_lazy_expire,
+        eviction: c.lazyfree_lazy_eviction,
+        server_del: c.lazyfree_lazy_server_del,
+    });
+    keyspace.set_limits(Limits {
+        list_max_listpack_size: c.list_max_listpack_size,
+        hash_max_listpack_entries: c.hash_max_listpack_entries,
+        hash_max_listpack_value: c.hash_max_listpack_value,
+        set_max_intset_entries: c.set_max_intset_entries,
+        set_max_listpack_entries: c.set_max_listpack_entries,
+        set_max_listpack_value: c.set_max_listpack_value,
+        zset_max_listpack_entries: c.zset_max_listpack_entries,
+        zset_max_listpack_value: c.zset_max_listpack_value,
+        ..Limits::default()
+    });
+}

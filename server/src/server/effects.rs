@@ -1,0 +1,287 @@
+//! What follows from a call, beyond its reply: notifications, monitors, woken and watching clients.
+
+use super::Server;
+use crate::client::blocked::Why;
+use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
+use crate::commands::{CommandError, Flags, Row, dispatch};
+use crate::config::NotifyEvents;
+use crate::resp::{Argv, ReplyBuf};
+
+impl Server {
+    /// Publishes a keyspace notification on the channels that `notify-keyspace-events` asks for.
+    pub fn publish_notification(&mut self, event: &str, db: usize, key: &[u8]) {
+        let flags = self.config.notify_keyspace_events;
+        if flags.has(NotifyEvents::KEYSPACE) {
+            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
+            self.publish(pubsub::Kind::Channel, &channel, event.as_bytes());
+        }
+        if flags.has(NotifyEvents::KEYEVENT) {
+            let channel = format!("__keyevent@{db}__:{event}");
+            self.publish(pubsub::Kind::Channel, channel.as_bytes(), key);
+        }
+    }
+
+    /// Sends a message to the subscribers of a channel; returns how many there were.
+    pub fn publish(&mut self, kind: pubsub::Kind, channel: &[u8], message: &[u8]) -> usize {
+        let mut receivers: Vec<(ClientId, Option<Box<[u8]>>)> =
+            self.pubsub.subscribers(kind, channel).iter().map(|id| (*id, None)).collect();
+        if kind == pubsub::Kind::Channel {
+            for (pattern, clients) in self.pubsub.matching_patterns(channel) {
+                receivers.extend(clients.iter().map(|id| (*id, Some(Box::from(pattern)))));
+            }
+        }
+        for (id, pattern) in &receivers {
+            self.push_to(*id, |reply| {
+                match (pattern, kind) {
+                    (Some(pattern), _) => {
+                        reply.push(4);
+                        reply.bulk(b"pmessage");
+                        reply.bulk(pattern);
+                    }
+                    (None, pubsub::Kind::Shard) => {
+                        reply.push(3);
+                        reply.bulk(b"smessage");
+                    }
+                    (None, _) => {
+                        reply.push(3);
+                        reply.bulk(b"message");
+                    }
+                }
+                reply.bulk(channel);
+                reply.bulk(message);
+            });
+        }
+        receivers.len()
+    }
+
+    /// Writes a message to a client in its own protocol version, also while that client's command runs.
+    pub fn push_to(&mut self, id: ClientId, message: impl Fn(&mut ReplyBuf)) {
+        let proto = self.clients.by_id(id).map(|c| c.reply.proto);
+        // A client that is taken out is the caller itself: its version is the one of its own context.
+        let mut scratch = ReplyBuf::with_proto(proto.unwrap_or(self.current_proto));
+        message(&mut scratch);
+        self.clients.deliver(id, scratch.sendable());
+    }
+
+    /// Shows a command to the monitors.
+    pub fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {
+        let now = crate::sys::unix_us();
+        let mut line =
+            format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, client.db, client.peer).into_bytes();
+        for arg in argv.iter() {
+            line.extend_from_slice(b" \"");
+            for c in arg {
+                match c {
+                    b'"' | b'\\' => line.extend_from_slice(&[b'\\', *c]),
+                    b'\n' => line.extend_from_slice(b"\\n"),
+                    b'\r' => line.extend_from_slice(b"\\r"),
+                    b'\t' => line.extend_from_slice(b"\\t"),
+                    0x20..=0x7e => line.push(*c),
+                    _ => line.extend_from_slice(format!("\\x{c:02x}").as_bytes()),
+                }
+            }
+            line.push(b'"');
+        }
+        line.extend_from_slice(b"\r\n");
+        for id in self.monitors.clone() {
+            self.clients.deliver(id, &line);
+        }
+    }
+
+    /// A command answered with an error. On a stream that must not fail, say so loudly.
+    pub fn note_error_reply(&mut self, client: &Client, row: &Row, error: &CommandError) {
+        if client.is_primary() {
+            crate::log_warning!(
+                "== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{}'",
+                String::from_utf8_lossy(&error.0),
+                row.full_name
+            );
+        }
+    }
+
+    /// After the outermost call: clients whose watched keys changed, clients whose keys are ready.
+    pub fn after_call(&mut self, client: &mut Client) {
+        for id in self.keyspace.take_dirty_watchers() {
+            if id == client.id {
+                client.flags |= ClientFlags::DIRTY_CAS;
+            } else if let Some(other) = self.clients.by_id_mut(id) {
+                other.flags |= ClientFlags::DIRTY_CAS;
+            }
+        }
+        self.serve_ready_keys(client);
+    }
+
+    /// Runs the commands of clients that wait for keys which were filled, in the order they came. The outermost call
+    /// does so for all that come to be ready on the way.
+    fn serve_ready_keys(&mut self, caller: &mut Client) {
+        // Serving one may make further keys ready (BLMOVE).
+        if self.serving_ready {
+            return;
+        }
+        self.serving_ready = true;
+        while self.keyspace.has_ready() {
+            for (db, key) in self.keyspace.take_ready() {
+                for id in self.keyspace.waiting(db, &key) {
+                    // The caller cannot be served: it was blocked by this very call, and nothing came after it.
+                    let Some(slot) = self.clients.slot_of(id).filter(|_| id != caller.id) else { continue };
+                    let Some(mut client) = self.clients.take(slot) else { continue };
+                    self.retry_blocked(&mut client);
+                    self.clients.put_back(client);
+                }
+            }
+        }
+        self.serving_ready = false;
+    }
+
+    /// Runs a blocked client's command again; it stays blocked if it would block again.
+    fn retry_blocked(&mut self, client: &mut Client) {
+        let (row, argv) = match client.blocked.take() {
+            Some(Blocked { why: Why::Keys { db, row, argv }, deadline }) => {
+                self.keyspace.unblock(client.id);
+                client.db = db;
+                client.retry = Some(deadline);
+                (row, argv)
+            }
+            other => {
+                client.blocked = other;
+                return;
+            }
+        };
+        let old_deadline = client.retry.flatten();
+        self.current_proto = client.reply.proto;
+        dispatch::call(self, client, row, argv.argv());
+        client.retry = None;
+        if client.blocked.is_none() {
+            if let Some(deadline) = old_deadline {
+                self.timers.remove(deadline, client.id);
+            }
+            self.clients.queue_input(client);
+        }
+    }
+
+    /// Blocks a client on keys of its database until one of them is filled. `deadline` is in Unix ms.
+    pub fn block_on_keys(
+        &mut self,
+        client: &mut Client,
+        row: &'static Row,
+        argv: Argv<'_>,
+        keys: &[&[u8]],
+        deadline: Option<i64>,
+    ) {
+        // A retried command keeps the deadline of its first run.
+        let deadline = client.retry.unwrap_or(deadline);
+        self.keyspace.block(client.db, client.id, keys, false);
+        let why = Why::Keys { db: client.db, row, argv: argv.to_owned() };
+        self.block(client, why, deadline);
+    }
+
+    /// Blocks a client.
+    pub fn block(&mut self, client: &mut Client, why: Why, deadline: Option<i64>) {
+        if let Some(deadline) = deadline {
+            self.timers.add(deadline, client.id);
+        }
+        client.blocked = Some(Blocked { why, deadline });
+    }
+
+    /// Ends a client's wait: it takes requests again. What it is answered is the caller's business.
+    pub fn unblock(&mut self, client: &mut Client) {
+        self.forget_block(client);
+        self.clients.queue_input(client);
+    }
+
+    /// Removes every trace of a client's wait.
+    pub fn forget_block(&mut self, client: &mut Client) {
+        let Some(blocked) = client.blocked.take() else { return };
+        if let Some(deadline) = blocked.deadline {
+            self.timers.remove(deadline, client.id);
+        }
+        if let Why::Keys { .. } = blocked.why {
+            self.keyspace.unblock(client.id);
+        }
+    }
+
+    /// Answers the clients whose time is up.
+    pub fn expire_blocked(&mut self) {
+        while let Some(id) = self.timers.pop_due(self.now_ms()) {
+            let Some(slot) = self.clients.slot_of(id) else { continue };
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            self.give_up(&mut client);
+            self.clients.put_back(client);
+        }
+    }
+
+    /// Answers a blocked client as at its deadline.
+    pub fn give_up(&mut self, client: &mut Client) {
+        match client.blocked.as_ref().map(|b| &b.why) {
+            Some(Why::Keys { row, .. }) => (row.command.timeout_reply)(&mut client.reply),
+            Some(Why::Replicas { offset, .. }) => {
+                let n = self.repl.count_acknowledged(&self.clients, *offset);
+                client.reply.int(n as i64);
+            }
+            Some(Why::Fsync { offset, local, .. }) => {
+                let (offset, local) = (*offset, *local);
+                self.reply_waitaof(client, offset, local);
+            }
+            Some(Why::Shutdown) | None => {}
+        }
+        self.unblock(client);
+    }
+
+    /// Ends the waits of clients for keys, with an error: this server's role changed.
+    pub fn unblock_all(&mut self, error: &str) {
+        let waiting: Vec<u32> = self.clients.iter().filter(|c| c.blocked.is_some()).map(|c| c.slot).collect();
+        for slot in waiting {
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            client.reply.error(error.as_bytes());
+            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            self.unblock(&mut client);
+            self.clients.put_back(client);
+        }
+    }
+
+    /// Drops all watches of a client.
+    pub fn unwatch_all(&mut self, client: &mut Client) {
+        self.keyspace.unwatch(client.id);
+        client.flags -= ClientFlags::DIRTY_CAS;
+    }
+
+    /// Drops all subscriptions of a client.
+    pub fn forget_subscriptions(&mut self, client: &mut Client) {
+        let id = client.id;
+        for name in std::mem::take(&mut client.channels) {
+            self.pubsub.unsubscribe(pubsub::Kind::Channel, &name, id);
+        }
+        for name in std::mem::take(&mut client.patterns) {
+            self.pubsub.unsubscribe(pubsub::Kind::Pattern, &name, id);
+        }
+        for name in std::mem::take(&mut client.shard_channels) {
+            self.pubsub.unsubscribe(pubsub::Kind::Shard, &name, id);
+        }
+    }
+
+    /// Whether a command with these flags may write now.
+    ///
+    /// # Errors
+    /// Valkey's reasons in Valkey's order, then this server's own.
+    pub fn check_writable(&self, flags: Flags) -> Result<(), CommandError> {
+        self.persistence.check_disk(self)?;
+        if self.is_primary() && self.config.min_replicas_to_write > 0 && flags.contains(Flags::WRITE) {
+            let good = self.repl.good_replicas(self);
+            if good < self.config.min_replicas_to_write as usize {
+                return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write."));
+            }
+        }
+        if !self.is_primary() && self.config.replica_read_only && flags.contains(Flags::WRITE) {
+            return Err(CommandError::fixed("READONLY You can't write against a read only replica."));
+        }
+        if flags.contains(Flags::WRITE) {
+            self.repl.quorum.check(self)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this is a replica that must not show its data while its primary is away.
+    pub fn serves_no_stale_data(&self) -> bool {
+        !self.config.replica_serve_stale_data && self.repl.link.as_ref().is_some_and(|l| !l.is_up())
+    }
+}

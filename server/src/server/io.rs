@@ -1,0 +1,300 @@
+//! Clients' sockets: accepting, reading and executing requests, sending replies, closing.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::Server;
+use crate::client::{Client, ClientFlags};
+use crate::commands::dispatch::{Outcome, dispatch};
+use crate::data::table::hash;
+use crate::log_verbose;
+use crate::net::listener::Kind;
+use crate::net::{Interest, Stream, Token};
+use crate::resp::Limits;
+
+/// What one client may be sent in one turn, so that the others get theirs.
+const WRITE_PER_TURN: usize = 64 * 1024;
+
+impl Server {
+    /// Accepts what waits at a listener, a bounded number at a time.
+    pub fn accept(&mut self, listener: u32) {
+        for _ in 0..self.config.max_new_connections_per_cycle {
+            let Some(l) = self.listeners.get(listener as usize) else { return };
+            let kind = l.kind;
+            match l.accept() {
+                Ok(stream) if kind == Kind::Metrics => self.accept_http(stream),
+                Ok(stream) => self.admit(stream),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(e) => {
+                    crate::log_warning!("Accepting client connection: {e}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes a client of a new connection, unless there are too many or it comes from outside unprotected.
+    fn admit(&mut self, stream: Stream) {
+        self.stats.connections_received += 1;
+        let refusal: &[u8] = if self.clients.len() >= self.config.maxclients as usize {
+            b"-ERR max number of clients reached\r\n"
+        } else if self.refuses_outsiders() && !is_local(&stream) {
+            DENIED
+        } else {
+            b""
+        };
+        if !refusal.is_empty() {
+            // The peer may be gone already.
+            let _ = stream.write(refusal);
+            self.stats.rejected_connections += 1;
+            return;
+        }
+        stream.tune(Duration::from_secs(u64::from(self.config.tcp_keepalive)));
+        let id = self.clients.next_id();
+        let mut client = Client::new(id, Some(stream), self.now_ms());
+        client.authenticated = self.config.requirepass.is_empty();
+        log_verbose!("Accepted {}", client.peer);
+        self.register(client);
+    }
+
+    /// Puts a client with a socket into the registry and watches the socket.
+    pub fn register(&mut self, client: Client) -> u32 {
+        let slot = self.clients.insert(client);
+        let watched = match self.clients.get(slot).and_then(|c| c.stream.as_ref()) {
+            Some(stream) => self.poll.add(stream, Token::Client(slot), Interest::Read),
+            None => Ok(()),
+        };
+        if let Err(e) = watched {
+            crate::log_warning!("Error watching a client's socket: {e}");
+            self.clients.to_close.push(slot);
+        }
+        slot
+    }
+
+    fn refuses_outsiders(&self) -> bool {
+        self.config.protected_mode && self.config.requirepass.is_empty()
+    }
+
+    /// Reads what a client sent and executes it.
+    pub fn client_readable(&mut self, slot: u32) {
+        let Some(mut client) = self.clients.take(slot) else { return };
+        if self.read(&mut client) {
+            self.execute_input(&mut client);
+        }
+        self.clients.put_back(client);
+    }
+
+    /// Takes up buffered input of clients that had to wait.
+    pub fn resume_input(&mut self) {
+        for slot in std::mem::take(&mut self.clients.to_read) {
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            client.flags -= ClientFlags::INPUT_QUEUED;
+            self.execute_input(&mut client);
+            self.clients.put_back(client);
+        }
+    }
+
+    /// Reads once; false when there is nothing (more) to execute.
+    fn read(&mut self, client: &mut Client) -> bool {
+        let Some(stream) = &client.stream else { return false };
+        self.stats.reads += 1;
+        let got = match client.query.fill(|buf, room| stream.read_into(buf, room)) {
+            Ok(0) => {
+                log_verbose!("Client closed connection {}", client.describe());
+                client.flags |= ClientFlags::CLOSE_NOW;
+                return false;
+            }
+            Ok(n) => n,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return false,
+            Err(e) => {
+                log_verbose!("Reading from client {}: {e}", client.describe());
+                client.flags |= ClientFlags::CLOSE_NOW;
+                return false;
+            }
+        };
+        client.bytes_in += got as u64;
+        client.active_ms = self.now_ms();
+        if client.is_primary() {
+            self.stats.repl_bytes_in += got as u64;
+        } else {
+            self.stats.bytes_in += got as u64;
+        }
+        if client.query.len() as u64 > self.config.client_query_buffer_limit && !client.is_primary() {
+            crate::log_warning!("Closing client {} that reached max query buffer length", client.peer);
+            self.stats.client_query_limit_disconnections += 1;
+            client.flags |= ClientFlags::CLOSE_NOW;
+            return false;
+        }
+        true
+    }
+
+    /// Executes a client's buffered requests until it must wait or none is left.
+    pub fn execute_input(&mut self, client: &mut Client) {
+        if client.is_primary() {
+            return self.execute_stream(client);
+        }
+        // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.
+        let mut query = std::mem::take(&mut client.query);
+        self.current_proto = client.reply.proto;
+        'requests: while !client.is_waiting() && !client.is_closing() {
+            let limits = Limits { bulk: self.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
+            let parsed = query.parse(limits);
+            if matches!(parsed, Ok(0)) {
+                break;
+            }
+            self.update_clock();
+            for argv in query.upcoming() {
+                if argv.len() > 1 {
+                    self.keyspace.db(client.db).prefetch(hash(argv.get(1)));
+                }
+            }
+            while let Some(argv) = query.current() {
+                if dispatch(self, client, argv) == Outcome::Later {
+                    client.flags |= ClientFlags::POSTPONED;
+                    break 'requests;
+                }
+                after_request(client);
+                query.advance();
+                if client.is_waiting() || client.is_closing() {
+                    break 'requests;
+                }
+            }
+            if let Err(error) = parsed {
+                log_verbose!("Protocol error ({}) from client {}", error.0, client.peer);
+                client.reply.error(format!("ERR Protocol error: {}", error.0).as_bytes());
+                self.stats.error(b"ERR");
+                client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            }
+        }
+        client.query = query;
+    }
+
+    /// Sends what clients have to get, as far as their sockets take it.
+    pub fn flush_output(&mut self) {
+        for slot in std::mem::take(&mut self.clients.to_write) {
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            client.flags -= ClientFlags::WRITE_QUEUED;
+            self.write(&mut client);
+            self.finish_write(client);
+        }
+    }
+
+    /// The socket of a client can take more.
+    pub fn client_writable(&mut self, slot: u32) {
+        let Some(mut client) = self.clients.take(slot) else { return };
+        self.write(&mut client);
+        self.finish_write(client);
+    }
+
+    /// Watches for room when something is left, closes who is done.
+    fn finish_write(&mut self, mut client: Box<Client>) {
+        let more = !client.reply.sendable().is_empty() || self.has_stream_for(&client);
+        if !more && client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) && client.reply.pending() == 0 {
+            client.flags |= ClientFlags::CLOSE_NOW;
+        }
+        let wanted = if more { Interest::ReadWrite } else { Interest::Read };
+        self.watch(&mut client, wanted);
+        let slot = client.slot;
+        if client.flags.contains(ClientFlags::CLOSE_NOW) {
+            self.clients.to_close.push(slot);
+        }
+        self.clients.put_back_quietly(client);
+    }
+
+    /// Changes what a client's socket is watched for, if that changes anything.
+    pub fn watch(&self, client: &mut Client, wanted: Interest) {
+        if client.interest != wanted
+            && let Some(stream) = &client.stream
+        {
+            client.interest = wanted;
+            if self.poll.modify(stream, Token::Client(client.slot), wanted).is_err() {
+                client.flags |= ClientFlags::CLOSE_NOW;
+            }
+        }
+    }
+
+    /// Writes replies, then (to a replica) the replication stream.
+    fn write(&mut self, client: &mut Client) {
+        let Some(stream) = &client.stream else {
+            client.reply.clear();
+            return;
+        };
+        let mut written = 0;
+        while written < WRITE_PER_TURN {
+            let bytes = client.reply.sendable();
+            if bytes.is_empty() {
+                break;
+            }
+            match stream.write(bytes) {
+                Ok(n) => {
+                    self.stats.writes += 1;
+                    written += n;
+                    client.reply.consume(n);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => {
+                    log_verbose!("Error writing to client {}: {e}", client.describe());
+                    client.flags |= ClientFlags::CLOSE_NOW;
+                    return;
+                }
+            }
+        }
+        client.bytes_out += written as u64;
+        self.stats.bytes_out += written as u64;
+        if client.replica.is_some() && client.reply.pending() == 0 {
+            self.write_stream(client);
+        }
+    }
+
+    /// Closes the clients that were marked for it.
+    pub fn close_marked(&mut self) {
+        while let Some(slot) = self.clients.to_close.pop() {
+            if let Some(client) = self.clients.take(slot) {
+                self.close(client);
+            }
+        }
+    }
+
+    /// Closes a client that was taken out of the registry and forgets it everywhere.
+    fn close(&mut self, mut client: Box<Client>) {
+        self.clients.discard(&client);
+        self.forget_subscriptions(&mut client);
+        self.unwatch_all(&mut client);
+        self.forget_block(&mut client);
+        self.monitors.retain(|id| *id != client.id);
+        if client.is_replica() || client.replica.is_some() {
+            self.replica_disconnected(&mut client);
+        }
+        if client.is_primary() {
+            self.primary_disconnected(&mut client);
+        }
+        if let Some(stream) = &client.stream {
+            self.poll.remove(stream);
+        }
+    }
+}
+
+/// CLIENT REPLY OFF and SKIP.
+fn after_request(client: &mut Client) {
+    if client.flags.intersects(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT) {
+        client.flags -= ClientFlags::REPLY_SKIP;
+        if client.flags.contains(ClientFlags::REPLY_SKIP_NEXT) {
+            client.flags -= ClientFlags::REPLY_SKIP_NEXT;
+            client.flags |= ClientFlags::REPLY_SKIP;
+        }
+        client.reply.muted = client.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
+    }
+}
+
+fn is_local(stream: &Stream) -> bool {
+    stream.is_unix() || stream.peer_addr().is_some_and(|a| a.ip().to_canonical().is_loopback())
+}
+
+const DENIED: &[u8] = b"-DENIED Running in protected mode because protected mode is enabled and no password is set for \
+the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from \
+external computers, you may adopt one of the following solutions: 1) Disable protected mode by sending the command \
+'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, but \
+then make sure the server is not publicly accessible from the internet. 2) Set 'protected-mode no' in the configuration \
+file and restart the server. 3) Start the server with the '--protected-mode no' option. 4) Set a password for the \
+default user ('requirepass'). You only need to do one of these.\r\n";

@@ -1,0 +1,174 @@
+//! The server: the state that the data thread owns, and the order of one turn of its loop (`turn`).
+
+pub mod apply;
+pub mod commandlog;
+pub mod cron;
+pub mod effects;
+pub mod eviction;
+pub mod io;
+pub mod pause;
+pub mod propagation;
+pub mod shutdown;
+pub mod startup;
+pub mod stats;
+pub mod timers;
+pub mod turn;
+
+use std::path::PathBuf;
+
+use crate::bio::{Bio, Message};
+use crate::client::{ClientId, Clients, PubSub};
+use crate::config::Config;
+use crate::data::table::{Resize, set_resize};
+use crate::keyspace::{ExpiryRule, Keyspace};
+use crate::net::listener::Listener;
+use crate::net::poll::Poll;
+use crate::net::waker::Mailbox;
+use crate::persistence::Persistence;
+use crate::replication::Replication;
+
+pub use commandlog::CommandLog;
+pub use pause::Pauses;
+pub use propagation::Propagation;
+pub use stats::Stats;
+
+/// The Valkey release whose behaviour this server has.
+pub const VALKEY_VERSION: &str = "9.1.2";
+/// The Redis release that clients are told for compatibility, as Valkey does.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+/// Progress of loading a data set, at start or from a primary.
+#[derive(Debug, Default)]
+pub struct Loading {
+    /// Set while a data set is being loaded.
+    pub progress: Option<LoadProgress>,
+}
+
+/// See [`Loading`].
+#[derive(Debug)]
+pub struct LoadProgress {
+    /// Unix time in seconds of its start.
+    pub start: i64,
+    /// Bytes to load, where that is known.
+    pub total: u64,
+    /// Bytes loaded.
+    pub loaded: u64,
+    /// Clients still read the old data set meanwhile.
+    pub in_background: bool,
+}
+
+impl Loading {
+    /// Whether clients have to wait for the data set.
+    pub fn is_active(&self) -> bool {
+        self.progress.as_ref().is_some_and(|p| !p.in_background)
+    }
+}
+
+/// Everything that the data thread owns.
+pub struct Server {
+    /// The configuration in force.
+    pub config: Config,
+    /// The file it came from.
+    pub config_file: Option<PathBuf>,
+    /// The data.
+    pub keyspace: Keyspace,
+    /// Connections.
+    pub clients: Clients,
+    /// Subscriptions.
+    pub pubsub: PubSub,
+    /// Both roles in replication.
+    pub repl: Replication,
+    /// Snapshots and the append-only file.
+    pub persistence: Persistence,
+    /// Counters.
+    pub stats: Stats,
+    /// Calls worth remembering.
+    pub commandlog: CommandLog,
+    /// Clients that see every command.
+    pub monitors: Vec<ClientId>,
+    /// See [`Loading`].
+    pub loading: Loading,
+    /// What the call under way propagates.
+    pub propagation: Propagation,
+    /// The protocol version of the client whose requests are executed.
+    pub current_proto: u8,
+    /// Blocked clients are being served.
+    pub serving_ready: bool,
+    /// Off while DEBUG SET-ACTIVE-EXPIRE says so.
+    pub active_expire: bool,
+    /// Depth of calls: 1 in a command, 2 in a command of EXEC.
+    pub nesting: u32,
+    /// Pauses that are on.
+    pub pauses: Pauses,
+    /// A shutdown that waits for replicas.
+    pub shutdown: Option<shutdown::Shutdown>,
+    /// Readiness.
+    pub poll: Poll,
+    /// Listening sockets.
+    pub listeners: Vec<Listener>,
+    /// Connections to `metrics-port`.
+    pub http: crate::metrics::Http,
+    /// Messages from background threads.
+    pub mailbox: Mailbox<Message>,
+    /// Background threads.
+    pub bio: Bio,
+    /// The read end of the pipe that signal handlers write to.
+    pub signals: startup::Signals,
+    /// When blocked clients give up.
+    pub timers: timers::Timers,
+    /// 40 hexadecimal digits that tell this life of the server from another.
+    pub run_id: String,
+    /// Unix time in ms of the start.
+    pub start_ms: i64,
+    /// Unix time in ms at which the next cron turn is due.
+    pub next_cron_ms: i64,
+    /// Cron turns so far.
+    pub cron_turns: u64,
+    /// What `used_memory` was before any data, in bytes.
+    pub startup_memory: u64,
+    /// Set when the loop is to end, with the exit code.
+    pub exit: Option<i32>,
+}
+
+impl Server {
+    /// Whether this server is a primary (or nobody's replica).
+    pub fn is_primary(&self) -> bool {
+        self.repl.link.is_none()
+    }
+
+    /// Unix time in ms, as of the beginning of this turn or command.
+    pub fn now_ms(&self) -> i64 {
+        self.keyspace.now_ms()
+    }
+
+    /// Says what becomes of expired keys, by role and pauses; after either changed.
+    pub fn update_expiry_rule(&mut self) {
+        let rule = if self.loading.progress.is_some() {
+            ExpiryRule::IGNORE
+        } else if !self.is_primary() {
+            if self.config.replica_read_only { ExpiryRule::HIDE } else { ExpiryRule::HIDE_FROM_READERS }
+        } else if self.writes_paused() {
+            ExpiryRule::HIDE
+        } else {
+            ExpiryRule::PRIMARY
+        };
+        self.keyspace.set_expiry_rule(rule);
+    }
+
+    /// A forked child lives, or ended: while it does, pages that are not written to are not copied.
+    pub fn note_child(&mut self, alive: bool) {
+        set_resize(if alive { Resize::Avoid } else { Resize::Allow });
+        self.keyspace.set_touch(!alive);
+    }
+
+    /// Reads the clock.
+    pub fn update_clock(&mut self) {
+        self.keyspace.set_now_ms(crate::sys::unix_ms());
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! Pauses: CLIENT PAUSE, a planned failover, a shutdown that waits for replicas.
+
+use super::Server;
+use crate::client::ClientFlags;
+use crate::commands::Flags;
+
+/// What a pause stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Commands that may change data.
+    Writes,
+    /// All commands.
+    All,
+}
+
+/// Who asked for a pause. Each has at most one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// CLIENT PAUSE.
+    Client = 0,
+    /// FAILOVER.
+    Failover = 1,
+    /// SHUTDOWN.
+    Shutdown = 2,
+}
+
+/// The pauses that are on.
+#[derive(Debug, Default)]
+pub struct Pauses([Option<(Scope, i64)>; 3]);
+
+impl Pauses {
+    /// The widest scope in force at `now_ms`.
+    pub fn scope(&self, now_ms: i64) -> Option<Scope> {
+        self.0.iter().flatten().filter(|(_, end)| *end > now_ms).map(|(scope, _)| *scope).max()
+    }
+
+    /// The time at which the next pause ends, in Unix ms.
+    pub fn next_end(&self) -> Option<i64> {
+        self.0.iter().flatten().map(|(_, end)| *end).min()
+    }
+}
+
+impl Server {
+    /// Whether commands with these flags must wait.
+    pub fn is_paused(&self, flags: Flags) -> bool {
+        match self.pauses.scope(self.keyspace.now_ms()) {
+            None => false,
+            Some(Scope::All) => !flags.contains(Flags::NO_AUTH | Flags::LOADING | Flags::STALE | Flags::FAST),
+            Some(Scope::Writes) => flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
+        }
+    }
+
+    /// Whether writes are paused: then nothing expires or is evicted either.
+    pub fn writes_paused(&self) -> bool {
+        self.pauses.scope(self.keyspace.now_ms()).is_some()
+    }
+
+    /// Starts or changes a pause, until the Unix time `end_ms`.
+    pub fn pause(&mut self, reason: Reason, scope: Scope, end_ms: i64) {
+        self.pauses.0[reason as usize] = Some((scope, end_ms));
+        self.update_expiry_rule();
+    }
+
+    /// Ends a pause.
+    pub fn unpause(&mut self, reason: Reason) {
+        self.pauses.0[reason as usize] = None;
+        self.resume_postponed();
+    }
+
+    /// Ends the pauses whose time is over.
+    pub fn end_due_pauses(&mut self) {
+        let now = self.keyspace.now_ms();
+        let mut ended = false;
+        for pause in &mut self.pauses.0 {
+            if pause.is_some_and(|(_, end)| end <= now) {
+                *pause = None;
+                ended = true;
+            }
+        }
+        if ended {
+            self.resume_postponed();
+        }
+    }
+
+    /// Takes up the input of clients that a pause held up.
+    fn resume_postponed(&mut self) {
+        if self.pauses.scope(self.keyspace.now_ms()).is_some() {
+            return;
+        }
+        self.update_expiry_rule();
+        let mut waiting = Vec::new();
+        for client in self.clients.iter_mut() {
+            if client.flags.contains(ClientFlags::POSTPONED) {
+                client.flags -= ClientFlags::POSTPONED;
+                client.flags |= ClientFlags::INPUT_QUEUED;
+                waiting.push(client.slot);
+            }
+        }
+        self.clients.to_read.append(&mut waiting);
+    }
+}

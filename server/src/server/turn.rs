@@ -1,0 +1,124 @@
+//! One turn of the event loop.
+//!
+//! 1. `before_wait`: what this turn's commands left to do: the append-only file, replicas, replies.
+//! 2. Wait for readiness, until the next timer at most.
+//! 3. Serve what is ready.
+//! 4. `cron`, when due.
+
+use std::time::Duration;
+
+use super::Server;
+use crate::bio::Message;
+use crate::net::poll::{Event, Token};
+
+impl Server {
+    /// Runs until a shutdown; returns the exit code.
+    pub fn run(&mut self) -> i32 {
+        let mut events = Vec::with_capacity(1024);
+        loop {
+            self.turn(&mut events, Duration::from_secs(1));
+            if let Some(code) = self.exit {
+                return code;
+            }
+        }
+    }
+
+    /// One turn, waiting for `at_most`.
+    pub fn turn(&mut self, events: &mut Vec<Event>, at_most: Duration) {
+        self.before_wait();
+        let timeout = if self.clients.to_read.is_empty() { self.next_timer().min(at_most) } else { Duration::ZERO };
+        if let Err(e) = self.poll.wait(timeout, events) {
+            crate::log_warning!("Waiting for events: {e}");
+        }
+        self.update_clock();
+        for event in events.iter() {
+            self.serve_event(*event);
+        }
+        self.resume_input();
+        if self.now_ms() >= self.next_cron_ms {
+            self.cron();
+        }
+        self.clients.end_turn();
+    }
+
+    fn serve_event(&mut self, event: Event) {
+        match event.token {
+            Token::Listener(i) => self.accept(i),
+            Token::Client(slot) => {
+                if event.readable {
+                    self.client_readable(slot);
+                }
+                if event.writable {
+                    self.client_writable(slot);
+                    if self.repl.transfer.is_some() {
+                        self.forward_snapshot();
+                        self.end_transfer_if_drained();
+                    }
+                }
+            }
+            Token::Signal => self.handle_signals(),
+            Token::Waker => self.take_messages(),
+            Token::Child => self.child_reported(),
+            Token::Snapshot => {
+                self.forward_snapshot();
+                self.end_transfer_if_drained();
+            }
+            Token::PrimaryLink => self.link_ready(event.readable, event.writable),
+            Token::Metrics(slot) => self.http_ready(slot),
+        }
+    }
+
+    /// The last bytes of a snapshot whose child is gone have been taken.
+    fn end_transfer_if_drained(&mut self) {
+        if self.persistence.transfer_outlives_child && self.transfer_drained() {
+            self.finish_socket_transfer(true);
+        }
+    }
+
+    /// What background threads said.
+    fn take_messages(&mut self) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Fsynced(tag, result) => self.aof_fsynced(tag, result),
+                Message::Resolved(attempt, found) => self.primary_resolved(attempt, found),
+            }
+        }
+    }
+
+    /// Everything that is done once a turn rather than once a command.
+    pub fn before_wait(&mut self) {
+        self.expire_blocked();
+        self.end_due_pauses();
+        self.drive_link();
+        self.renew_votes();
+        self.start_due_snapshot();
+        self.tend_keyspace_fast();
+        self.flush_effects();
+        self.flush_aof();
+        self.serve_replicas();
+        self.after_acknowledgement_if_any();
+        self.flush_output();
+        self.close_marked();
+        self.finish_shutdown_if_ready();
+    }
+
+    /// How long nothing but events can make work.
+    fn next_timer(&self) -> Duration {
+        let now = crate::sys::unix_ms();
+        let mut next = self.next_cron_ms;
+        for due in
+            [self.timers.next(), self.pauses.next_end(), self.link_due(), self.repl.snapshot_due].into_iter().flatten()
+        {
+            next = next.min(due.max(now));
+        }
+        if self.persistence.child.is_some() && self.repl.snapshot_due.is_some_and(|due| due <= now) {
+            // The snapshot waits for the child, whose end is an event.
+            next = self.next_cron_ms;
+        }
+        let mut ms = u64::try_from(next - now).unwrap_or(0);
+        if let Some(votes) = self.votes_due_in() {
+            ms = ms.min(votes);
+        }
+        Duration::from_millis(ms)
+    }
+}

@@ -1,0 +1,202 @@
+//! The few system calls that have no safe wrapper elsewhere: time zones, fork, process titles, memory figures.
+
+use std::io;
+
+/// A moment in local time.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct LocalTime {
+    pub year: i32,
+    /// 0 to 11.
+    pub month: i32,
+    pub day: i32,
+    pub hour: i32,
+    pub minute: i32,
+    pub second: i32,
+}
+
+/// Splits a Unix time (seconds) by the machine's time zone.
+pub fn local_time(unix: i64) -> LocalTime {
+    // SAFETY: all-zero bytes are a valid `tm` (integers and a null pointer).
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types; localtime_r keeps neither.
+    unsafe { libc::localtime_r(&unix, &mut tm) };
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month: tm.tm_mon,
+        day: tm.tm_mday,
+        hour: tm.tm_hour,
+        minute: tm.tm_min,
+        second: tm.tm_sec,
+    }
+}
+
+/// Milliseconds of CLOCK_BOOTTIME: monotonic, and goes on while the machine is suspended.
+pub fn boottime_ms() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    t.tv_sec as u64 * 1000 + t.tv_nsec as u64 / 1_000_000
+}
+
+/// Unix time in milliseconds.
+pub fn unix_ms() -> i64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    t.tv_sec * 1000 + t.tv_nsec / 1_000_000
+}
+
+/// Unix time in microseconds.
+pub fn unix_us() -> i64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    t.tv_sec * 1_000_000 + t.tv_nsec / 1000
+}
+
+/// The two sides of a fork.
+pub enum Fork {
+    /// In the parent: the child's process id.
+    Parent(i32),
+    /// In the child.
+    Child,
+}
+
+/// Forks the process.
+///
+/// Only the calling thread lives on in the child. The child must therefore take no lock that another thread may have
+/// held at that moment and must end with [`exit_now`]. The allocator is safe: jemalloc installs fork handlers; so is
+/// the log, which the child silences or writes to only after the parent's data thread, the only one to log, forked.
+///
+/// # Errors
+/// Those of `fork`, such as a lack of memory under strict overcommit.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the child obeys the rule above; fork itself has no precondition.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Ends a forked child without running destructors or exit handlers, which belong to the parent.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// Asks the kernel to kill this process when its parent dies.
+pub fn die_with_parent() {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// Detaches from the terminal: the parent exits, the child goes on in a session of its own with its standard streams
+/// on /dev/null.
+///
+/// # Errors
+/// Those of `fork` and `open`.
+pub fn daemonize() -> io::Result<()> {
+    match fork()? {
+        Fork::Parent(_) => exit_now(0),
+        Fork::Child => {}
+    }
+    rustix::process::setsid()?;
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// CPU seconds used: (user, system) of this process and (user, system) of its reaped children.
+pub fn cpu_seconds() -> [(f64, f64); 2] {
+    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(|who| {
+        // SAFETY: all-zero bytes are a valid `rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live `rusage`.
+        unsafe { libc::getrusage(who, &mut usage) };
+        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+        (seconds(usage.ru_utime), seconds(usage.ru_stime))
+    })
+}
+
+/// Resident memory in bytes, from /proc; 0 where that can't be read.
+pub fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = text.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}
+
+/// Memory of the machine in bytes.
+pub fn total_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram as u64 * u64::from(info.mem_unit)
+}
+
+/// Raises the limit of open files to `wanted`, or as near as is allowed; returns the limit reached.
+pub fn raise_file_limit(wanted: u64) -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let now = getrlimit(Resource::Nofile);
+    let current = now.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return current;
+    }
+    let reachable = wanted.min(now.maximum.unwrap_or(u64::MAX));
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum: now.maximum }) {
+        Ok(()) => reachable,
+        Err(_) => current,
+    }
+}
+
+/// Fills `buffer` from the kernel's random source.
+pub fn random_bytes(buffer: &mut [u8]) {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(n) => filled += n,
+            Err(rustix::io::Errno::INTR) => {}
+            // There is no system without it since Linux 3.17; a weaker source would be a silent lie.
+            Err(e) => panic!("getrandom: {e}"),
+        }
+    }
+}
+
+/// 40 random hexadecimal digits: run ids and replication ids.
+pub fn random_hex40() -> [u8; 40] {
+    let mut raw = [0u8; 20];
+    random_bytes(&mut raw);
+    let mut out = [0u8; 40];
+    for (i, byte) in raw.iter().enumerate() {
+        out[2 * i] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        out[2 * i + 1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    out
+}
+
+/// In a forked child: signals act as if nobody had ever handled them, but for SIGINT, which a terminal sends to the
+/// whole group and which is the parent's business.
+pub fn default_signals() {
+    for (signal, action) in [
+        (libc::SIGTERM, libc::SIG_DFL),
+        (libc::SIGUSR1, libc::SIG_DFL),
+        (libc::SIGCHLD, libc::SIG_DFL),
+        (libc::SIGINT, libc::SIG_IGN),
+    ] {
+        // SAFETY: SIG_DFL and SIG_IGN are valid actions for these signals; no handler of ours is referenced.
+        unsafe { libc::signal(signal, action) };
+    }
+}
+
+/// Takes the end of a child, if one ended: its process id, and its exit code or the signal that killed it.
+pub fn reap_child() -> Option<(i32, Result<i32, i32>)> {
+    use rustix::process::{WaitOptions, wait};
+    let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
+    let end = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ok(code),
+        (None, Some(signal)) => Err(signal),
+        (None, None) => return None,
+    };
+    Some((pid.as_raw_nonzero().get(), end))
+}
+
+/// Kills a process.
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: kill touches no memory.
+    unsafe { libc::kill(pid, signal) };
+}
