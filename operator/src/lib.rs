@@ -9,4 +9,5 @@
 pub mod api;
 pub mod clock;
 pub mod instance;
+pub mod leader;
 pub mod resources;
