@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_block_holds_what_was_put_into_it_at_any_length() {
-        for len in (0..600).chain([4095, 70_000]) {
+        let step = if cfg!(miri) { 41 } else { 1 };
+        for len in (0..600).step_by(step).chain([254, 255, 4095]) {
             let text: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let half = len / 2;
             let mut block = Block::concat(&[&text[..half], &text[half..]]);

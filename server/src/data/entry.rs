@@ -18,11 +18,14 @@
 //! * An entry may move when its value or expiry is set: borrow it anew.
 
 use super::elem::Elem;
+use super::hash::Hash;
 use super::list::List;
 use super::num::parse_i64;
+use super::set::Set;
 use super::sizes::{size_class, vec_heap};
 use super::table::{Keyed, prefetch_address};
 use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef, for_each_object};
+use super::zset::Zset;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -413,13 +416,14 @@ impl Entry {
         }
     }
 
-    /// Bytes that the allocator hands out for the entry and its value. For a large collection this walks it.
-    pub fn heap_size(&self) -> usize {
+    /// Bytes that the allocator hands out for the entry and its value. Of a large collection, `samples` elements are measured and
+    /// the rest estimated from them (0: all are measured).
+    pub fn heap_size(&self, samples: usize) -> usize {
         macro_rules! object {
             ($($object:ident $name:literal)*) => {
                 match self.value() {
                     ValueRef::Str(_) => 0,
-                    $(ValueRef::$object(object) => object.heap_size(),)*
+                    $(ValueRef::$object(object) => object.heap_size(samples),)*
                 }
             };
         }

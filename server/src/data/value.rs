@@ -2,14 +2,17 @@
 
 use super::elem::Elem;
 use super::entry::Entry;
+use super::hash::Hash;
 use super::list::List;
 use super::num::parse_i64;
+use super::set::Set;
+use super::zset::Zset;
 
 /// Calls a macro with every type of value but strings: its name, and what `TYPE` answers. A type stands here and is then known to
-/// the enums below and to [`Entry`]; it has `encoding()`, `heap_size()` and `free_effort()`, and is at most 32 bytes itself.
+/// the enums below and to [`Entry`]; it has `encoding()`, `heap_size(samples)` and `free_effort()`, and is at most 32 bytes itself.
 macro_rules! for_each_object {
     ($callback:ident) => {
-        $callback! { List "list" }
+        $callback! { List "list" Set "set" Hash "hash" Zset "zset" }
     };
 }
 pub(super) use for_each_object;

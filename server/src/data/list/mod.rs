@@ -93,11 +93,11 @@ impl List {
         })
     }
 
-    /// Bytes on the heap.
-    pub fn heap_size(&self) -> usize {
+    /// Bytes on the heap. Of a quicklist, `samples` nodes are measured and the rest estimated from them (0: all are measured).
+    pub fn heap_size(&self, samples: usize) -> usize {
         match &self.0 {
             Repr::Listpack(lp) => lp.heap_size(),
-            Repr::Quicklist(ql) => size_class(size_of::<Quicklist>()) + ql.heap_size(),
+            Repr::Quicklist(ql) => size_class(size_of::<Quicklist>()) + ql.heap_size(samples),
         }
     }
 

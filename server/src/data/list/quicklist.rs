@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::elem::Elem;
 use super::super::listpack::Listpack;
-use super::super::sizes::size_class;
+use super::super::sizes::{estimate, size_class};
 use super::End;
 use super::node::{self, Node, NodeLimit, NodeRef, Stored};
 
@@ -30,9 +30,9 @@ impl Quicklist {
         &self.nodes
     }
 
-    pub fn heap_size(&self) -> usize {
+    pub fn heap_size(&self, samples: usize) -> usize {
         size_class(self.nodes.capacity() * size_of::<Stored>())
-            + self.nodes.iter().map(Stored::heap_size).sum::<usize>()
+            + estimate(self.nodes.len(), samples, self.nodes.iter().map(Stored::heap_size))
     }
 
     /// Takes the listpack out if it is the only node and within the limit.
