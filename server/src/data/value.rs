@@ -9,7 +9,8 @@ use super::set::Set;
 use super::zset::Zset;
 
 /// Calls a macro with every type of value but strings: its name, and what `TYPE` answers. A type stands here and is then known to
-/// the enums below and to [`Entry`]; it has `encoding()`, `heap_size(samples)` and `free_effort()`, and is at most 32 bytes itself.
+/// the enums below and to [`Entry`]; it has `encoding()`, `is_empty()`, `heap_size(samples)` and `free_effort()`, and is at most 32
+/// bytes itself.
 macro_rules! for_each_object {
     ($callback:ident) => {
         $callback! { List "list" Set "set" Hash "hash" Zset "zset" }

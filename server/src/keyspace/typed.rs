@@ -2,8 +2,11 @@
 
 use super::db::Db;
 use crate::data::elem::Elem;
+use crate::data::hash::Hash;
 use crate::data::list::List;
+use crate::data::set::Set;
 use crate::data::value::{StrMut, Value, ValueMut, ValueRef};
+use crate::data::zset::Zset;
 
 /// The key holds a value of another type than the command works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,4 +104,7 @@ macro_rules! typed {
 
 typed! {
     List read_list get_list write_list list_or_new
+    Set read_set get_set write_set set_or_new
+    Hash read_hash get_hash write_hash hash_or_new
+    Zset read_zset get_zset write_zset zset_or_new
 }

@@ -139,3 +139,29 @@ fn a_list_stays_the_same_through_renames_expiries_and_copies() {
     assert!(matches!(entry.set_value(Value::Str(Str::Int(1))), Some(Value::List(old)) if old.len() == 2));
     assert_eq!(entry.encoding(), "int");
 }
+
+#[test]
+fn every_type_of_value_can_be_kept_copied_and_taken_out() {
+    use crate::data::{hash::Hash, limits::Limits, list::List, set::Set, zset::Zset};
+    let limits = Limits::default();
+    let (mut set, mut hash) = (Set::new(), Hash::new());
+    set.add(b"member", &limits);
+    hash.set(b"field", &[b'v'; 3000], &limits);
+    let values: [(Value, &str, &str); 5] = [
+        (Value::Str(Str::Int(4)), "string", "int"),
+        (List::new().into(), "list", "listpack"),
+        (set.into(), "set", "listpack"),
+        (hash.into(), "hash", "hashtable"),
+        (Zset::new().into(), "zset", "listpack"),
+    ];
+    for (value, name, encoding) in values {
+        let mut entry = Entry::new(b"key", value.clone(), None);
+        entry.set_expire_unindexed(Some(5));
+        assert_eq!((entry.kind().name(), entry.encoding()), (name, encoding));
+        assert_eq!(entry.is_empty_collection(), matches!(name, "list" | "zset"));
+        assert!(entry.heap_size(5) >= 24 && entry.free_effort() >= 1);
+        let copy = Entry::new(b"copy", entry.value().to_value(), None);
+        assert_eq!(entry.into_value().kind(), copy.into_value().kind());
+        assert!(value.free_effort() >= 1);
+    }
+}
