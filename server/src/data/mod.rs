@@ -26,6 +26,6 @@ pub mod set;
 pub mod sizes;
 pub mod table;
 #[cfg(test)]
-mod test_util;
+pub(crate) mod test_util;
 pub mod value;
 pub mod zset;

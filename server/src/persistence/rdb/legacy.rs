@@ -7,14 +7,7 @@
 //! A zipmap is a count byte (254 or more: unknown), and for each pair: field length, field, value length, a count of
 //! unused bytes, value, the unused bytes; then 255. A length is one byte, or 254 and four bytes little-endian.
 
-/// An element of a ziplist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element<'a> {
-    /// An integer, which stands for its decimal text.
-    Int(i64),
-    /// A string.
-    Bytes(&'a [u8]),
-}
+use crate::data::elem::Elem;
 
 /// The bytes are not of the form that they claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +53,7 @@ impl<'a> Ziplist<'a> {
         })
     }
 
-    fn entry(&mut self) -> Result<Element<'a>, Invalid> {
+    fn entry(&mut self) -> Result<Elem<'a>, Invalid> {
         let entry = self.rest;
         let (previous, after) = match entry {
             [254, a, b, c, d, after @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, after),
@@ -86,7 +79,7 @@ impl<'a> Ziplist<'a> {
 }
 
 impl<'a> Iterator for Ziplist<'a> {
-    type Item = Result<Element<'a>, Invalid>;
+    type Item = Result<Elem<'a>, Invalid>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -99,7 +92,7 @@ impl<'a> Iterator for Ziplist<'a> {
 }
 
 /// The element that an encoding byte starts, and what follows it.
-fn content(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Invalid> {
+fn content(bytes: &[u8]) -> Result<(Elem<'_>, &[u8]), Invalid> {
     let (encoding, rest) = bytes.split_first().ok_or(Invalid)?;
     let (len, rest) = match (encoding >> 6, rest) {
         (0, rest) => (usize::from(encoding & 0x3f), rest),
@@ -109,12 +102,12 @@ fn content(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Invalid> {
         _ => return Err(Invalid),
     };
     let (text, rest) = rest.split_at_checked(len).ok_or(Invalid)?;
-    Ok((Element::Bytes(text), rest))
+    Ok((Elem::Bytes(text), rest))
 }
 
-fn integer(encoding: u8, rest: &[u8]) -> Result<(Element<'_>, &[u8]), Invalid> {
+fn integer(encoding: u8, rest: &[u8]) -> Result<(Elem<'_>, &[u8]), Invalid> {
     let width = match encoding {
-        0xf1..=0xfd => return Ok((Element::Int(i64::from(encoding & 0x0f) - 1), rest)),
+        0xf1..=0xfd => return Ok((Elem::Int(i64::from(encoding & 0x0f) - 1), rest)),
         0xfe => 1,
         0xc0 => 2,
         0xf0 => 3,
@@ -126,7 +119,7 @@ fn integer(encoding: u8, rest: &[u8]) -> Result<(Element<'_>, &[u8]), Invalid> {
     // At the upper end of eight bytes, so that the shift down brings the sign along.
     let mut wide = [0; 8];
     wide[8 - width..].copy_from_slice(bytes);
-    Ok((Element::Int(i64::from_le_bytes(wide) >> (64 - 8 * width)), rest))
+    Ok((Elem::Int(i64::from_le_bytes(wide) >> (64 - 8 * width)), rest))
 }
 
 fn le32(bytes: &[u8], at: usize) -> usize {
@@ -238,14 +231,14 @@ pub(super) mod tests {
         entry
     }
 
-    fn read(bytes: &[u8]) -> Result<Vec<Element<'_>>, Invalid> {
+    fn read(bytes: &[u8]) -> Result<Vec<Elem<'_>>, Invalid> {
         Ziplist::new(bytes)?.collect()
     }
 
     #[test]
     fn the_ziplist_of_2_and_5_from_its_description_is_read() {
         let bytes = [0x0f, 0, 0, 0, 0x0c, 0, 0, 0, 2, 0, 0, 0xf3, 2, 0xf6, 0xff];
-        assert_eq!(read(&bytes), Ok(vec![Element::Int(2), Element::Int(5)]));
+        assert_eq!(read(&bytes), Ok(vec![Elem::Int(2), Elem::Int(5)]));
     }
 
     #[test]
@@ -265,8 +258,8 @@ pub(super) mod tests {
             text(&long),
             text(b"Hello World"),
         ]);
-        let ints = [0, 12, -128, -32768, -8_388_608, -2_147_483_648, i64::MIN].map(Element::Int);
-        let texts = [b"", &short[..], &middle, &long, b"Hello World"].map(Element::Bytes);
+        let ints = [0, 12, -128, -32768, -8_388_608, -2_147_483_648, i64::MIN].map(Elem::Int);
+        let texts = [b"", &short[..], &middle, &long, b"Hello World"].map(Elem::Bytes);
         assert_eq!(read(&bytes), Ok([&ints[..], &texts].concat()));
         assert_eq!(read(&ziplist(&[])), Ok(vec![]));
     }

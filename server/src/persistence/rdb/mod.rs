@@ -9,15 +9,26 @@
 //! | `error` | what can be wrong with a file, and where |
 //! | `legacy` | ziplists and zipmaps, written by servers before Redis 7 |
 //! | `parser` | a file as a sequence of items: opcodes and keys |
+//! | `object_save`, `object_load` | values: which layout each gets, and how every layout is read |
+//! | `save`, `load` | whole files |
+//! | `dump` | the payloads of DUMP and RESTORE |
 //! | `walk`, `check` | reading values, and whole files, without building anything |
 
 pub mod check;
 pub mod crc64;
+pub mod dump;
 pub mod error;
 pub mod format;
 pub mod legacy;
+pub mod load;
 pub mod lzf;
+pub mod object_load;
+pub mod object_save;
 pub mod parser;
 pub mod reader;
+pub mod save;
 pub mod walk;
 pub mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use super::crc64::Crc64;
 use super::error::{ErrorKind, RdbError, Result};
 use super::format::{length, string};
 use super::lzf;
+use crate::data::elem::{Elem, IntText};
 
 /// Bytes of the buffer; longer strings go past it.
 pub const DEFAULT_BUFFER: usize = 128 * 1024;
@@ -44,7 +45,7 @@ pub enum Text<'a> {
 
 impl Text<'_> {
     /// The bytes of the string; `digits` holds them if it was an integer.
-    pub fn bytes<'b>(&'b self, digits: &'b mut itoa::Buffer) -> &'b [u8] {
+    pub fn bytes<'b>(&'b self, digits: &'b mut IntText) -> &'b [u8] {
         match self {
             Text::Int(number) => digits.format(*number).as_bytes(),
             Text::Borrowed(bytes) => bytes,
@@ -52,11 +53,20 @@ impl Text<'_> {
         }
     }
 
+    /// The string as an element.
+    pub fn elem(&self) -> Elem<'_> {
+        match self {
+            Text::Int(number) => Elem::Int(*number),
+            Text::Borrowed(bytes) => Elem::Bytes(bytes),
+            Text::Owned(bytes) => Elem::Bytes(bytes),
+        }
+    }
+
     /// The bytes of the string in an allocation of its own.
     pub fn into_vec(self) -> Vec<u8> {
         match self {
             Text::Owned(bytes) => bytes,
-            other => other.bytes(&mut itoa::Buffer::new()).to_vec(),
+            other => other.bytes(&mut IntText::new()).to_vec(),
         }
     }
 }
@@ -351,7 +361,7 @@ impl<R: Read, O: Observer> Reader<R, O> {
             Text::Owned(bytes) => *out = bytes,
             text => {
                 out.clear();
-                out.extend_from_slice(text.bytes(&mut itoa::Buffer::new()));
+                out.extend_from_slice(text.bytes(&mut IntText::new()));
             }
         }
         Ok(())

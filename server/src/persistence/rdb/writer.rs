@@ -198,6 +198,11 @@ impl<W: Write> Writer<W> {
         self.bytes(&value.to_le_bytes())
     }
 
+    /// The compressor, for further use.
+    pub fn into_compressor(self) -> Option<Compressor> {
+        self.compressor
+    }
+
     /// Writes the checksum of everything so far, 8 bytes (0 if it is not computed), and hands everything on.
     /// Returns the underlying writer, not flushed, and the compressor for further use.
     pub fn finish(mut self) -> io::Result<(W, Option<Compressor>)> {

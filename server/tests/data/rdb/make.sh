@@ -22,7 +22,7 @@ finish() { # the file's name
     rm -f "$work/dump.rdb"
 }
 run() { "$cli" -p "$port" >"$work/answers"; ! grep -i '^(error)\|^ERR' "$work/answers"; }
-numbered() { seq "$1" | while read -r i; do printf ' %s' "$(printf "$2" "$i" "$i")"; done; }
+numbered() { seq "$1" | sed "s/.*/ $2/" | tr -d '\n'; }
 
 values() {
     far=4102444800000
@@ -39,16 +39,16 @@ SET binary "\x00\xff\r\n\x01"
 SET compressible $long
 SET expiring soon PXAT $far
 RPUSH list:small a 1 -7 "" $long 5000000000
-RPUSH list:nodes$(numbered 1200 'item:%d')
+RPUSH list:nodes$(numbered 1200 'item:&')
 RPUSH list:large before $huge after
 SADD set:int 1 2 3 -4
 SADD set:int64 1 5000000000 -5000000000
 SADD set:text a b 3
-SADD set:many$(numbered 300 'member:%d')
+SADD set:many$(numbered 300 'member:&')
 HSET hash:small name value n 1 empty ""
-HSET hash:many$(numbered 600 'field:%d %d')
+HSET hash:many$(numbered 600 'field:& &')
 ZADD zset:small 1.5 a -inf b +inf c 3 d 0.1 e
-ZADD zset:many$(numbered 200 '%d.5 member:%d')
+ZADD zset:many$(numbered 200 '&.5 member:&')
 PEXPIREAT hash:small $far
 SELECT 3
 SET elsewhere yes
