@@ -55,9 +55,11 @@ pub const COMMANDS: &[Command] = &[
                 .flags(CONTROL)
                 .doc("9.1.0", "Everything the operator decides by, in one reply."),
             Command::new("promote", 7, Group::Server, quorum_promote)
-                .flags(CONTROL)
+                .flags(CONTROL.difference(Flags::LOADING))
                 .doc("9.1.0", "Detaches and becomes primary of an epoch, with the guard on."),
-            Command::new("follow", 6, Group::Server, quorum_follow).flags(CONTROL).doc("9.1.0", "Follows a primary."),
+            Command::new("follow", 6, Group::Server, quorum_follow)
+                .flags(CONTROL.difference(Flags::LOADING))
+                .doc("9.1.0", "Follows a primary."),
             Command::new("guard", -5, Group::Server, quorum_guard)
                 .flags(CONTROL)
                 .doc("9.1.0", "Puts the guard on or lifts it."),

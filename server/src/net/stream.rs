@@ -44,6 +44,14 @@ impl Stream {
         Ok(Stream { socket, unix: false })
     }
 
+    /// Another handle to the same socket.
+    ///
+    /// # Errors
+    /// When the process is out of file descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Stream { socket: self.socket.try_clone()?, unix: self.unix })
+    }
+
     /// The pending error of the socket, such as a refused connection.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Server {
                 }
                 self.socket_snapshot_ended(ok);
             }
-            Purpose::AofRewrite => self.aof_rewrite_ended(ok),
+            Purpose::AofRewrite => self.aof_rewrite_ended(ok, &child),
         }
         if self
             .repl

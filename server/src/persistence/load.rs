@@ -1,17 +1,135 @@
 //! Loading data: at start from the append-only file or the RDB file, and a primary's snapshot.
 
+use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
-use crate::server::Server;
+use super::rdb::format::VersionCheck;
+use super::rdb::load::{Fate, LoadOptions, Sink, Summary, load};
+use super::rdb::object_load::ValueOptions;
+use crate::config::RdbVersionCheck;
+use crate::data::entry::Entry;
+use crate::data::table::Keyed;
+use crate::keyspace::Access;
+use crate::replication::ReplId;
+use crate::server::{LoadProgress, Server};
+use crate::{log_notice, log_warning};
 
 impl Server {
-    /// Loads a snapshot into the (empty) keyspace. Returns the source, to go on reading after the snapshot.
+    /// Loads the data at start, and turns the append-only file on if it is wanted.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
-    pub fn load_rdb<R: Read>(&mut self, source: R, total: u64) -> Result<R, String> {
-        let _ = total;
-        Ok(source)
+    /// What can't be loaded: the server must not start without it.
+    pub fn load_at_start(&mut self) -> Result<(), String> {
+        if self.config.appendonly {
+            if !self.load_aof()? {
+                // A data set that was kept without append-only file so far is not given up for turning it on.
+                self.load_rdb_at_start()?;
+            }
+            self.continue_aof()?;
+        } else {
+            self.load_rdb_at_start()?;
+        }
+        self.keyspace.set_dirty(0);
+        Ok(())
+    }
+
+    fn load_rdb_at_start(&mut self) -> Result<(), String> {
+        let path = self.persistence.rdb_path(&self.config);
+        let started = std::time::Instant::now();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => {
+                return Err(format!(
+                    "Fatal error loading the DB, check server logs. Exiting. ({}: {e})",
+                    path.display()
+                ));
+            }
+        };
+        let total = file.metadata().map_or(0, |m| m.len());
+        let summary = self.load_rdb(file, total).map_err(|e| {
+            format!("Fatal error loading the DB, check server logs. Exiting. ({}: {e})", path.display())
+        })?;
+        self.persistence.rdb.keys_loaded = summary.keys;
+        self.persistence.rdb.keys_expired = summary.expired;
+        log_notice!("Done loading RDB, keys loaded: {}, keys expired: {}.", summary.keys, summary.expired);
+        log_notice!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
+        let position = self.loaded_position.take();
+        self.restore_position(position);
+        Ok(())
+    }
+
+    /// Loads a snapshot into the (empty) keyspace. The position that it stands for is in `loaded_position` afterwards.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where. What was loaded before that is the caller's to drop.
+    pub fn load_rdb<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
+        let own = self.loading.progress.is_none();
+        if own {
+            self.begin_loading(total);
+        }
+        self.loaded_position = None;
+        let limits = self.keyspace.limits();
+        let options = LoadOptions {
+            version_check: match self.config.rdb_version_check {
+                RdbVersionCheck::Strict => VersionCheck::Strict,
+                RdbVersionCheck::Relaxed => VersionCheck::Relaxed,
+            },
+            checksum: self.config.rdbchecksum && !self.skip_checksum,
+            values: ValueOptions { limits: &limits, deep: false, drop_fields_before: None },
+            progress_interval: self.config.loading_process_events_interval_bytes,
+            size: (total > 0).then_some(total),
+        };
+        let expired_stay = self.config.replicaof.is_some() || !self.is_primary();
+        let mut sink = Loader { server: self, db: 0, expired_stay, id: None, offset: None };
+        let result = load(source, &mut sink, &options);
+        if let (Some(id), Some(offset)) = (sink.id, sink.offset) {
+            self.loaded_position = Some((id, offset));
+        }
+        if own {
+            self.end_loading();
+        }
+        result.map_err(|e| e.to_string())
+    }
+
+    /// From now on clients are told that the data set is being loaded.
+    pub fn begin_loading(&mut self, total: u64) {
+        let start = crate::sys::unix_ms() / 1000;
+        self.loading.progress = Some(LoadProgress { start, total, loaded: 0, in_background: false });
+        self.update_expiry_rule();
+    }
+
+    /// The data set is loaded (or will not be).
+    pub fn end_loading(&mut self) {
+        self.loading.progress = None;
+        self.update_expiry_rule();
+    }
+
+    /// Serves what may be served while loading, for an instant, and tells a primary that waits for us that we live.
+    pub fn loading_progress(&mut self, loaded: u64) {
+        if let Some(p) = &mut self.loading.progress {
+            p.loaded = loaded;
+        }
+        let now = crate::sys::unix_ms();
+        if let Some(link) = &mut self.repl.link
+            && let Some(stream) = &link.stream
+            && link.is_receiving()
+            && now - link.last_io_ms >= 1000
+        {
+            link.last_io_ms = now;
+            // If it does not take it, it will notice the silence.
+            let _ = stream.write(b"\n");
+        }
+        let mut events = Vec::new();
+        if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
+            self.update_clock();
+            for event in events {
+                self.serve_event(event);
+            }
+            self.flush_output();
+            self.close_marked();
+        }
     }
 
     /// Drops all data, elsewhere.
@@ -20,34 +138,99 @@ impl Server {
         self.bio.free(old);
     }
 
-    /// A full sync ended: persistence begins anew from its data.
-    pub fn persistence_after_sync(&mut self) {}
-
-    /// The child that rewrote the append-only file ended.
-    pub fn aof_rewrite_ended(&mut self, _ok: bool) {}
-
-    /// Loads the data at start.
-    pub fn load_at_start(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
     /// Becomes the replica that the configuration asks for.
     pub fn follow_at_start(&mut self, host: &str, port: u16) {
         self.become_replica_of(host, port);
     }
 
-    /// A flush of the append-only file ended.
-    pub fn aof_fsynced(&mut self, _tag: crate::bio::FsyncTag, _result: std::io::Result<()>) {}
-    /// Writes what was appended in this turn.
-    pub fn flush_aof(&mut self) {}
-    /// Regular work.
-    pub fn aof_cron(&mut self) {}
-    /// Last flush.
-    pub fn close_aof_for_shutdown(&mut self) -> Result<(), String> {
+    /// A full sync ended: persistence begins anew from its data.
+    pub fn persistence_after_sync(&mut self) {
+        self.keyspace.set_dirty(0);
+        self.persistence.rdb.dirty_at_save = 0;
+        if self.config.appendonly
+            && let Err(why) = self.start_aof()
+        {
+            log_warning!("Failed enabling the AOF after successful primary synchronization: {why}");
+        }
+    }
+}
+
+/// Puts what a snapshot holds into the keyspace.
+struct Loader<'a> {
+    server: &'a mut Server,
+    db: usize,
+    /// A replica keeps what has expired: deleting is its primary's business.
+    expired_stay: bool,
+    id: Option<ReplId>,
+    offset: Option<u64>,
+}
+
+impl Sink for Loader<'_> {
+    fn aux(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
+        match name {
+            b"repl-id" => self.id = value.try_into().ok(),
+            b"repl-offset" => {
+                self.offset = crate::resp::number::parse_i64(value).and_then(|n| u64::try_from(n).ok());
+            }
+            b"valkey-ver" => log_notice!("Loading RDB produced by Valkey version {}", String::from_utf8_lossy(value)),
+            b"redis-ver" => log_notice!("Loading RDB produced by Redis version {}", String::from_utf8_lossy(value)),
+            b"ctime" => {
+                let made = crate::resp::number::parse_i64(value).unwrap_or(0);
+                log_notice!("RDB age {} seconds", (crate::sys::unix_ms() / 1000 - made).max(0));
+            }
+            b"used-mem" => {
+                let bytes = crate::resp::number::parse_i64(value).unwrap_or(0);
+                log_notice!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0));
+            }
+            _ if name.starts_with(b"%") => {
+                log_notice!("RDB '{}': {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+            }
+            _ => {}
+        }
         Ok(())
     }
-    /// `appendonly` changed.
-    pub fn apply_appendonly(&mut self) -> Result<(), String> {
+
+    fn select_db(&mut self, db: u64) -> Result<(), String> {
+        let count = self.server.keyspace.count();
+        self.db = usize::try_from(db).ok().filter(|db| *db < count).ok_or_else(|| {
+            format!(
+                "FATAL: Data file was created with a server configured to handle more than {count} databases. Exiting"
+            )
+        })?;
+        Ok(())
+    }
+
+    fn resize(&mut self, keys: u64, expires: u64) {
+        self.server.keyspace.db_mut(self.db).reserve(keys as usize, expires as usize);
+    }
+
+    fn entry(&mut self, entry: Entry, access: Option<Access>) -> Result<Fate, String> {
+        let delay = self.server.config.key_load_delay;
+        if delay > 0 {
+            std::thread::sleep(Duration::from_micros(delay as u64));
+        }
+        let now = self.server.keyspace.now_ms();
+        if !self.expired_stay && entry.expire_at().is_some_and(|at| at <= now) {
+            return Ok(Fate::Expired);
+        }
+        let key: Option<Vec<u8>> = access.map(|_| entry.key().to_vec());
+        let db = self.server.keyspace.db_mut(self.db);
+        if let Err(entry) = db.load(entry) {
+            let key = String::from_utf8_lossy(entry.key());
+            return Err(format!("RDB has duplicated key '{key}' in DB {}", self.db));
+        }
+        if let (Some(key), Some(access)) = (key, access) {
+            db.set_access(&key, access);
+        }
+        Ok(Fate::Kept)
+    }
+
+    fn function(&mut self, _code: &[u8]) -> Result<(), String> {
+        Err("The file holds a function library, and this server has no functions yet".to_owned())
+    }
+
+    fn progress(&mut self, bytes: u64) -> Result<(), String> {
+        self.server.loading_progress(bytes);
         Ok(())
     }
 }

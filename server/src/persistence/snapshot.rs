@@ -151,7 +151,7 @@ impl Server {
                 let mut out = File::from(pipe);
                 let written = io::Write::write_all(&mut out, &[&b"$EOF:"[..], &mark, b"\r\n"].concat())
                     .map_err(|e| e.to_string())
-                    .and_then(|()| super::write_rdb(self, &mut out, format, Some(reporter)))
+                    .and_then(|()| super::write_rdb(self, &mut out, format, false, Some(reporter)))
                     .and_then(|()| io::Write::write_all(&mut out, &mark).map_err(|e| e.to_string()));
                 written.map_err(|e| format!("Error writing the snapshot for replicas: {e}"))
             }
@@ -170,7 +170,7 @@ impl Server {
         let write = || -> Result<(), String> {
             let mut file =
                 File::create(&temp).map_err(|e| format!("Failed opening the temp RDB file {}: {e}", temp.display()))?;
-            super::write_rdb(self, &mut file, format, reporter)?;
+            super::write_rdb(self, &mut file, format, false, reporter)?;
             file.sync_all().map_err(|e| format!("Write error saving DB on disk: fsync: {e}"))?;
             fs::rename(&temp, &path).map_err(|e| {
                 format!("Error moving temp DB file {} on the final destination {}: {e}", temp.display(), path.display())

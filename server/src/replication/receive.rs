@@ -9,6 +9,7 @@ use super::ReplId;
 use super::link::Phase;
 use crate::config::DisklessLoad;
 use crate::net::Stream;
+use crate::persistence::rdb::load::Summary;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
@@ -158,7 +159,7 @@ impl Server {
         self.persistence.sync_dir(&self.config);
         let file = File::open(&path).map_err(|e| format!("Opening the received snapshot: {e}"))?;
         let total = file.metadata().map_or(0, |m| m.len());
-        self.replace_data(history, file, total).map(|_| ())?;
+        self.replace_data(file, total)?;
         self.sync_finished(history);
         Ok(())
     }
@@ -174,11 +175,15 @@ impl Server {
         self.poll.remove(&stream);
         stream.set_blocking(Some(timeout)).map_err(|e| e.to_string())?;
         let total = if let Framing::Length(n) = framing { n } else { 0 };
-        let source = SocketSource { stream: &stream, early, at: 0, framing };
-        let loaded = self
-            .replace_data(history, source, total)
+        if let (Some(link), Ok(clone)) = (&mut self.repl.link, stream.try_clone()) {
+            // For signs of life while loading.
+            link.stream = Some(clone);
+        }
+        let mut source = SocketSource { stream: &stream, early, at: 0, framing };
+        let rest = self
+            .replace_data(&mut source, total)
+            .and_then(|summary| source.finish(summary.rest))
             .map_err(|e| format!("Failed trying to load the PRIMARY synchronization DB from socket: {e}"));
-        let rest = loaded.and_then(|source| source.finish());
         let watched = stream
             .set_blocking(None)
             .and_then(|()| self.poll.add(&stream, crate::net::Token::PrimaryLink, crate::net::Interest::Read));
@@ -193,18 +198,17 @@ impl Server {
 
     /// Replaces the data set by a snapshot. From the first byte on what was there is gone, and this instance is not
     /// whole until the last.
-    fn replace_data<R: Read>(&mut self, history: Option<(ReplId, u64)>, source: R, total: u64) -> Result<R, String> {
+    fn replace_data<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
         self.repl.quorum.whole = false;
         // Our replicas hold another history now.
         self.disconnect_replicas();
         self.repl.buffer = None;
-        self.persistence.aof.stop_for_sync();
+        self.stop_aof();
         log_notice!("PRIMARY <-> REPLICA sync: Flushing old data");
         self.flush_everything();
         log_notice!("PRIMARY <-> REPLICA sync: Loading DB in memory");
-        let _ = history;
         match self.load_rdb(source, total) {
-            Ok(source) => Ok(source),
+            Ok(summary) => Ok(summary),
             Err(e) => {
                 log_warning!("PRIMARY <-> REPLICA sync failed: {e}");
                 // Half a data set is none.
@@ -312,9 +316,25 @@ impl Read for SocketSource<'_> {
 }
 
 impl SocketSource<'_> {
-    /// Checks the mark; returns the bytes after the payload.
-    fn finish(self) -> Result<Vec<u8>, String> {
-        Ok(self.early[self.at.min(self.early.len())..].to_vec())
+    /// Reads the mark, of which the loader may have received a part in `rest`; returns the bytes after the payload.
+    fn finish(mut self, mut rest: Vec<u8>) -> Result<Vec<u8>, String> {
+        if let Framing::Mark(mark) = self.framing {
+            while rest.len() < mark.len() {
+                let mut bytes = [0u8; 40];
+                let room = mark.len() - rest.len();
+                match self.read(&mut bytes[..room]) {
+                    Ok(0) => return Err("the connection ended before the end mark".to_owned()),
+                    Ok(n) => rest.extend_from_slice(&bytes[..n]),
+                    Err(e) => return Err(e.to_string()),
+                }
+            }
+            if !rest.starts_with(&mark) {
+                return Err("the snapshot is not followed by its end mark".to_owned());
+            }
+            rest.drain(..mark.len());
+        }
+        rest.extend_from_slice(self.early.get(self.at..).unwrap_or(&[]));
+        Ok(rest)
     }
 }
 

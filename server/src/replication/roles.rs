@@ -54,7 +54,6 @@ impl Server {
         self.create_backlog();
         self.update_expiry_rule();
         log::set_role(Role::Primary);
-        self.persistence.aof.restart_after_promotion();
     }
 
     /// Closes the link, whatever its state; what was received of a snapshot is dropped.

@@ -120,6 +120,11 @@ impl Server {
         } else {
             self.stats.bytes_in += got as u64;
         }
+        let now = self.now_ms();
+        if let Some(r) = &mut client.replica {
+            // While it loads a snapshot it sends line breaks, to say that it lives.
+            r.ack_ms = now;
+        }
         if client.query.len() as u64 > self.config.client_query_buffer_limit && !client.is_primary() {
             crate::log_warning!("Closing client {} that reached max query buffer length", client.peer);
             self.stats.client_query_limit_disconnections += 1;

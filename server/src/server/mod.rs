@@ -100,6 +100,10 @@ pub struct Server {
     pub nesting: u32,
     /// Pauses that are on.
     pub pauses: Pauses,
+    /// The position that the snapshot loaded last stands for.
+    pub loaded_position: Option<(crate::replication::ReplId, u64)>,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION.
+    pub skip_checksum: bool,
     /// A shutdown that waits for replicas.
     pub shutdown: Option<shutdown::Shutdown>,
     /// Readiness.

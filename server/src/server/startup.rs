@@ -105,6 +105,8 @@ impl Server {
             serving_ready: false,
             active_expire: true,
             pauses: Pauses::default(),
+            loaded_position: None,
+            skip_checksum: false,
             shutdown: None,
             poll,
             listeners: Vec::new(),

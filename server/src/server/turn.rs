@@ -41,7 +41,8 @@ impl Server {
         self.clients.end_turn();
     }
 
-    fn serve_event(&mut self, event: Event) {
+    /// Serves one event.
+    pub fn serve_event(&mut self, event: Event) {
         match event.token {
             Token::Listener(i) => self.accept(i),
             Token::Client(slot) => {

@@ -1,36 +1,171 @@
-//! The append-only file.
+//! The append-only file: the replication stream on disk.
+//!
+//! What is appended are the very bytes that replicas get. So the file's end is a position in a history: annotations
+//! (`#REPL:<id>:<offset>`, comments to every reader) say which, wherever that does not follow from the bytes before. A
+//! restart knows from them where it stands and goes on by partial sync.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `manifest` | which files there are |
+//! | `write` | appending and flushing |
+//! | `rewrite` | a new base from a forked child |
+//! | `commands` | a data set as commands, for a base without RDB preamble |
+//! | `load` | reading at start |
 
-use crate::replication::History;
+pub mod commands;
+pub mod load;
+pub mod manifest;
+pub mod rewrite;
+pub mod write;
 
-/// Its state.
+use std::fs::File;
+use std::path::PathBuf;
+
+use manifest::Manifest;
+
+use crate::config::Config;
+use crate::replication::{History, ReplId};
+
+/// Whether commands are appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, to the manifest's last increment.
+    On,
+    /// They are, to an increment that becomes valid with the base that is being written.
+    FirstRewrite,
+}
+
+/// The append-only file's state.
 #[derive(Debug, Default)]
 pub struct Aof {
-    on: bool,
+    /// See [`State`].
+    pub state: State,
+    manifest: Manifest,
+    file: Option<File>,
+    /// Counts opened files, to know late ends of flushes.
+    file_number: u64,
+    /// Appended and not written yet.
+    buffer: Vec<u8>,
+    /// The position that the end of the file and `buffer` stands for.
+    tail: Option<(ReplId, u64)>,
+    /// Offset up to which the file is written, and on disk.
+    written_offset: u64,
+    fsynced_offset: u64,
+    /// Written since the last flush.
+    unsynced: bool,
+    /// Unix time in ms of the last flush, and whether one is under way.
+    last_fsync_ms: i64,
+    fsyncing: bool,
+    /// Bytes of all live files, and what they were after the last rewrite.
+    pub size: u64,
+    /// See `size`.
+    pub base_size: u64,
+    /// Why the file can't be written.
+    error: Option<String>,
+    /// Whether the last rewrite succeeded.
+    pub last_rewrite_ok: bool,
+    /// Seconds that it took; -1: none yet.
+    pub last_rewrite_seconds: i64,
+    /// Bytes that copy-on-write copied for it.
+    pub last_rewrite_cow: u64,
+    /// BGREWRITEAOF was asked for while another child ran.
+    pub rewrite_scheduled: bool,
+    /// The first increment after the base that is being written.
+    rewrite_from: u64,
+    /// Rewrites that failed in a row, and the Unix time in ms of the next attempt.
+    failures: u32,
+    retry_ms: i64,
+    /// Unix time in seconds of the last `#TS:` annotation.
+    last_timestamp: i64,
+    timestamps: bool,
+    /// Flushes that were put off because one was under way.
+    pub delayed_fsync: u64,
 }
 
 impl Aof {
     /// Off.
     pub fn new() -> Self {
-        Self::default()
+        Aof { last_rewrite_ok: true, last_rewrite_seconds: -1, ..Self::default() }
     }
+
     /// Whether commands are being appended.
     pub fn is_on(&self) -> bool {
-        self.on
+        self.state != State::Off
     }
-    /// Appends bytes of the replication stream; `history` is the state after them.
-    pub fn append(&mut self, _bytes: &[u8], _history: &History) {}
-    /// Appends bytes that are not part of the replication stream: a writable replica's own writes.
-    pub fn append_foreign(&mut self, _bytes: &[u8]) {}
+
+    /// Bytes that wait to be written.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether the last write succeeded.
+    pub fn write_error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Whether a flush is under way.
+    pub fn is_fsyncing(&self) -> bool {
+        self.fsyncing
+    }
+
     /// The replication offset up to which the file is on disk.
     pub fn fsynced_offset(&self) -> u64 {
-        0
+        self.fsynced_offset
     }
-    /// The data set is about to be replaced by a primary's: stop appending until it is there.
-    pub fn stop_for_sync(&mut self) {}
-    /// The history branched: the file must say so.
-    pub fn restart_after_promotion(&mut self) {}
-    /// Why the file can't be written, if it can't.
-    pub fn write_error(&self) -> Option<&str> {
-        None
+
+    /// Appends bytes of the replication stream; `history` is the state after them.
+    pub fn append(&mut self, bytes: &[u8], history: &History) {
+        if self.state == State::Off {
+            return;
+        }
+        let before = history.offset - bytes.len() as u64;
+        if self.tail != Some((history.id, before)) {
+            self.annotate(history.id, before);
+        }
+        if self.timestamps {
+            self.annotate_time();
+        }
+        self.buffer.extend_from_slice(bytes);
+        self.tail = Some((history.id, history.offset));
     }
+
+    /// Appends bytes that are not part of the replication stream: a writable replica's own writes.
+    pub fn append_foreign(&mut self, bytes: &[u8]) {
+        if self.state == State::Off {
+            return;
+        }
+        self.buffer.extend_from_slice(bytes);
+        // The data set is at no position of any history any more.
+        self.tail = None;
+        self.buffer.extend_from_slice(b"#REPL:none\r\n");
+    }
+
+    fn annotate(&mut self, id: ReplId, offset: u64) {
+        self.buffer.extend_from_slice(b"#REPL:");
+        self.buffer.extend_from_slice(&id);
+        self.buffer.push(b':');
+        self.buffer.extend_from_slice(itoa::Buffer::new().format(offset).as_bytes());
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    fn annotate_time(&mut self) {
+        let now = crate::sys::unix_ms() / 1000;
+        if now > self.last_timestamp {
+            self.last_timestamp = now;
+            self.buffer.extend_from_slice(format!("#TS:{now}\r\n").as_bytes());
+        }
+    }
+}
+
+/// The directory of the append-only file.
+pub fn directory(config: &Config) -> PathBuf {
+    super::snapshot::data_dir(config).join(super::snapshot::path_of(&config.appenddirname))
+}
+
+/// What all file names begin with.
+pub fn stem(config: &Config) -> String {
+    String::from_utf8_lossy(&config.appendfilename).into_owned()
 }

@@ -1,0 +1,223 @@
+//! The manifest: which files the append-only file consists of, in which order.
+//!
+//! Lines `file <name> seq <n> type <b|h|i>`: at most one base, then increments by number; history is what the next
+//! clean-up deletes. The manifest is replaced by renaming, so there is always one whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::resp::argv::Span;
+use crate::resp::inline::split_in_place;
+
+/// What a file of the manifest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// The data set at some moment.
+    Base,
+    /// What came after, in order.
+    Incr,
+    /// No longer needed.
+    History,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name within the directory.
+    pub name: String,
+    /// Its number.
+    pub seq: u64,
+    /// See [`FileType`].
+    pub file_type: FileType,
+}
+
+/// All files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// In the order of the file.
+    pub parts: Vec<Part>,
+}
+
+impl Manifest {
+    /// The name of the manifest of an append-only file called `stem`.
+    pub fn file_name(stem: &str) -> String {
+        format!("{stem}.manifest")
+    }
+
+    /// Reads the manifest in `dir`; `None` where there is none.
+    ///
+    /// # Errors
+    /// A text that names file and line.
+    pub fn load(dir: &Path, stem: &str) -> Result<Option<Self>, String> {
+        let path = dir.join(Self::file_name(stem));
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => {
+                return Err(format!(
+                    "Fatal error: can't open the AOF manifest file {} for reading: {e}",
+                    path.display()
+                ));
+            }
+        };
+        Self::parse(&text).map(Some).map_err(|(line, why)| {
+            format!("*** FATAL AOF MANIFEST FILE ERROR ***: reading {}, at line {line}: {why}", path.display())
+        })
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
+        let mut parts: Vec<Part> = Vec::new();
+        for (i, line) in text.split(|c| *c == b'\n').enumerate() {
+            let mut line = line.to_vec();
+            if line.iter().all(u8::is_ascii_whitespace) || line.first() == Some(&b'#') {
+                continue;
+            }
+            parts.push(parse_line(&mut line).map_err(|why| (i + 1, why))?);
+        }
+        if parts.is_empty() {
+            return Err((1, "Found an empty AOF manifest"));
+        }
+        if parts.iter().filter(|p| p.file_type == FileType::Base).count() > 1 {
+            return Err((parts.len(), "Found duplicate base file information"));
+        }
+        let seqs: Vec<u64> = parts.iter().filter(|p| p.file_type == FileType::Incr).map(|p| p.seq).collect();
+        if !seqs.is_sorted_by(|a, b| a < b) {
+            return Err((parts.len(), "Found a non-monotonic sequence number"));
+        }
+        Ok(Manifest { parts })
+    }
+
+    /// The file's text.
+    pub fn format(&self) -> String {
+        let mut out = String::new();
+        for p in &self.parts {
+            let kind = match p.file_type {
+                FileType::Base => 'b',
+                FileType::Incr => 'i',
+                FileType::History => 'h',
+            };
+            let name = if p.name.contains([' ', '"', '\'', '\\']) { format!("{:?}", p.name) } else { p.name.clone() };
+            out.push_str(&format!("file {name} seq {} type {kind}\n", p.seq));
+        }
+        out
+    }
+
+    /// Replaces the manifest in `dir`, durably.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn store(&self, dir: &Path, stem: &str) -> io::Result<()> {
+        let path = dir.join(Self::file_name(stem));
+        let temp = dir.join(format!("temp-{}", Self::file_name(stem)));
+        let mut file = File::create(&temp)?;
+        file.write_all(self.format().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temp, &path)?;
+        File::open(dir)?.sync_all()
+    }
+
+    /// The base, if there is one.
+    pub fn base(&self) -> Option<&Part> {
+        self.parts.iter().find(|p| p.file_type == FileType::Base)
+    }
+
+    /// What is to be loaded, in order.
+    pub fn live(&self) -> impl Iterator<Item = &Part> {
+        let incr = self.parts.iter().filter(|p| p.file_type == FileType::Incr);
+        self.base().into_iter().chain(incr)
+    }
+
+    /// The number for the next file of this type.
+    pub fn next_seq(&self, file_type: FileType) -> u64 {
+        let same = |p: &&Part| p.file_type == file_type || p.file_type == FileType::History;
+        self.parts.iter().filter(same).map(|p| p.seq).max().unwrap_or(0) + 1
+    }
+
+    /// The name of a file.
+    pub fn name(stem: &str, seq: u64, file_type: FileType, rdb: bool) -> String {
+        match (file_type, rdb) {
+            (FileType::Base, true) => format!("{stem}.{seq}.base.rdb"),
+            (FileType::Base, false) => format!("{stem}.{seq}.base.aof"),
+            _ => format!("{stem}.{seq}.incr.aof"),
+        }
+    }
+
+    /// Replaces base and increments by a new base and the increments from `first_incr` on; returns the paths of what is
+    /// no longer needed.
+    pub fn rebase(&mut self, base: Part, first_incr: u64, dir: &Path) -> Vec<PathBuf> {
+        let keep = |p: &Part| p.file_type == FileType::Incr && p.seq >= first_incr;
+        let (kept, gone): (Vec<Part>, Vec<Part>) = self.parts.drain(..).partition(keep);
+        let gone = gone.iter().filter(|p| p.name != base.name).map(|p| dir.join(&p.name)).collect();
+        self.parts.push(base);
+        self.parts.extend(kept);
+        gone
+    }
+}
+
+/// `file <name> seq <n> type <t>`; pairs of other versions (`startoffset`, `endoffset`) are passed over.
+fn parse_line(line: &mut [u8]) -> Result<Part, &'static str> {
+    const INVALID: &str = "Invalid AOF manifest file format";
+    let mut spans: Vec<Span> = Vec::new();
+    split_in_place(line, &mut spans).ok_or(INVALID)?;
+    let word = |s: &Span| String::from_utf8_lossy(&line[s.start as usize..(s.start + s.len) as usize]).into_owned();
+    let words: Vec<String> = spans.iter().map(word).collect();
+    if words.len() < 6 || words.len() % 2 != 0 {
+        return Err(INVALID);
+    }
+    let (mut name, mut seq, mut file_type) = (None, None, None);
+    for pair in words.chunks_exact(2) {
+        let [key, value] = pair else { continue };
+        match key.as_str() {
+            "file" if value.contains('/') => return Err("File can't be a path, just a filename"),
+            "file" => name = Some(value.clone()),
+            "seq" => seq = value.parse().ok(),
+            "type" => {
+                file_type = match value.as_str() {
+                    "b" => Some(FileType::Base),
+                    "i" => Some(FileType::Incr),
+                    "h" => Some(FileType::History),
+                    _ => return Err("Unknown AOF file type"),
+                }
+            }
+            _ => {}
+        }
+    }
+    match (name, seq, file_type) {
+        (Some(name), Some(seq), Some(file_type)) => Ok(Part { name, seq, file_type }),
+        _ => Err(INVALID),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_reads_back_as_it_was_written() {
+        let text = "file a.aof.2.base.rdb seq 2 type b\nfile a.aof.1.incr.aof seq 1 type h\nfile \"a b.3.incr.aof\" seq 3 type i\n";
+        let m = Manifest::parse(text.as_bytes()).unwrap();
+        assert_eq!(m.format(), text);
+        assert_eq!(m.live().map(|p| p.seq).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(m.next_seq(FileType::Incr), 4);
+    }
+
+    #[test]
+    fn offsets_of_other_versions_are_tolerated() {
+        let m = Manifest::parse(b"# c\nfile x seq 1 type i startoffset 0 endoffset 9\n").unwrap();
+        assert_eq!(m.parts.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_manifest_says_where() {
+        for (text, line) in [
+            ("file x seq 1 type z\n", 1),
+            ("file x seq 1 type b\nfile y seq\n", 2),
+            ("file ../x seq 1 type b\n", 1),
+            ("file x seq 2 type i\nfile y seq 1 type i\n", 2),
+            ("", 1),
+        ] {
+            assert_eq!(Manifest::parse(text.as_bytes()).unwrap_err().0, line, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Rewriting: a forked child writes a new base, while what happens meanwhile goes to a new increment.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+
+use super::manifest::{FileType, Manifest, Part};
+use super::{State, directory, stem};
+use crate::persistence::child::{Child, Purpose, Reporter};
+use crate::persistence::snapshot::Format;
+use crate::server::Server;
+use crate::{log_notice, log_warning};
+
+/// Failed rewrites in a row after which the next one waits, longer each time.
+const FREE_FAILURES: u32 = 3;
+
+impl Server {
+    /// Starts a rewrite.
+    ///
+    /// # Errors
+    /// Why it can't be started.
+    pub fn rewrite_aof(&mut self) -> Result<(), String> {
+        self.persistence.aof.rewrite_scheduled = false;
+        if self.persistence.child.is_some() {
+            return Err("another child runs".to_owned());
+        }
+        let first = self.persistence.aof.state == State::FirstRewrite;
+        if self.persistence.aof.is_on() {
+            self.open_new_increment(!first)?;
+        } else {
+            let dir = directory(&self.config);
+            fs::create_dir_all(&dir)
+                .map_err(|e| format!("Can't open or create append-only dir {}: {e}", dir.display()))?;
+        }
+        let spawned = {
+            let this = &*self;
+            Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), |reporter| this.write_base(reporter))
+        };
+        let (child, fork_us) =
+            spawned.map_err(|e| format!("Can't rewrite append only file in background: fork: {e}"))?;
+        log_notice!("Background append only file rewriting started by pid {}", child.pid);
+        self.adopt_child(child, fork_us).map_err(|e| e.to_string())
+    }
+
+    /// In the child: writes the base under a temporary name.
+    fn write_base(&self, reporter: &Reporter) -> Result<(), String> {
+        let path = directory(&self.config).join(temp_name(std::process::id()));
+        self.write_base_file(&path, Some(reporter))
+    }
+
+    /// Writes a base, flushed.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn write_base_file(&self, path: &std::path::Path, reporter: Option<&Reporter>) -> Result<(), String> {
+        let mut file = File::create(path)
+            .map_err(|e| format!("Opening the temp file for AOF rewrite: {}: {e}", path.display()))?;
+        if self.config.aof_use_rdb_preamble {
+            crate::persistence::write_rdb(self, &mut file, Format::CURRENT, true, reporter)?;
+        } else {
+            let mut out = BufWriter::with_capacity(256 * 1024, &mut file);
+            super::commands::write(self, &mut out)
+                .and_then(|()| out.flush())
+                .map_err(|e| format!("Write error writing append only file on disk: {e}"))?;
+        }
+        file.sync_all().map_err(|e| format!("Write error writing append only file on disk: fsync: {e}"))
+    }
+
+    /// The child that wrote a new base ended.
+    pub fn aof_rewrite_ended(&mut self, ok: bool, child: &Child) {
+        let now = self.now_ms();
+        let temp = directory(&self.config).join(temp_name(child.pid as u32));
+        self.persistence.aof.last_rewrite_seconds = child.started.elapsed().as_secs() as i64;
+        self.persistence.aof.last_rewrite_cow = child.progress.cow_bytes;
+        let result = if ok {
+            log_notice!("Background AOF rewrite terminated with success");
+            self.install_base(&temp)
+        } else {
+            Err("the child failed".to_owned())
+        };
+        let aof = &mut self.persistence.aof;
+        aof.last_rewrite_ok = result.is_ok();
+        match result {
+            Ok(()) => {
+                aof.failures = 0;
+                log_notice!("Background AOF rewrite finished successfully");
+            }
+            Err(why) => {
+                log_warning!("Background AOF rewrite failed: {why}");
+                let _ = fs::remove_file(&temp);
+                aof.failures += 1;
+                // Every attempt leaves an increment behind: many in a row would only fill the disk.
+                let over = aof.failures.saturating_sub(FREE_FAILURES).min(6);
+                aof.retry_ms = if over > 0 { now + (60_000i64 << over) / 2 } else { now };
+                aof.rewrite_scheduled |= aof.state == State::FirstRewrite;
+            }
+        }
+    }
+
+    /// Puts a written base in place.
+    pub(super) fn install_base(&mut self, temp: &std::path::Path) -> Result<(), String> {
+        let (dir, stem) = (directory(&self.config), stem(&self.config));
+        let rdb = self.config.aof_use_rdb_preamble;
+        let disable_gc = self.config.aof_disable_auto_gc;
+        let aof = &mut self.persistence.aof;
+        let seq = aof.manifest.next_seq(FileType::Base);
+        let name = Manifest::name(&stem, seq, FileType::Base, rdb);
+        let path = dir.join(&name);
+        fs::rename(temp, &path).map_err(|e| format!("renaming the base into place: {e}"))?;
+        let base_size = fs::metadata(&path).map_or(0, |m| m.len());
+        let mut next = aof.manifest.clone();
+        if aof.state == State::FirstRewrite {
+            let incr = Manifest::name(&stem, aof.rewrite_from, FileType::Incr, false);
+            next.parts.push(Part { name: incr, seq: aof.rewrite_from, file_type: FileType::Incr });
+        }
+        let from = if aof.is_on() { aof.rewrite_from } else { u64::MAX };
+        let gone = next.rebase(Part { name, seq, file_type: FileType::Base }, from, &dir);
+        next.store(&dir, &stem).map_err(|e| format!("writing the manifest: {e}"))?;
+        aof.manifest = next;
+        if aof.state == State::FirstRewrite {
+            aof.state = State::On;
+        }
+        let increments: u64 =
+            aof.manifest.live().skip(1).filter_map(|p| fs::metadata(dir.join(&p.name)).ok()).map(|m| m.len()).sum();
+        aof.size = base_size + increments;
+        aof.base_size = aof.size;
+        if !disable_gc {
+            // Unlinking a large file takes time: elsewhere.
+            self.bio.free(RemoveOnDrop(gone));
+        }
+        Ok(())
+    }
+
+    /// Turns the append-only file on: everything from now on is appended, and a first rewrite writes what was before.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn start_aof(&mut self) -> Result<(), String> {
+        if self.persistence.aof.is_on() {
+            return Ok(());
+        }
+        self.persistence.aof.state = State::FirstRewrite;
+        self.create_backlog();
+        if let Err(why) = self.open_new_increment(false) {
+            self.persistence.aof.state = State::Off;
+            return Err(why);
+        }
+        if self.persistence.child.is_some() {
+            log_notice!(
+                "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."
+            );
+            self.persistence.aof.rewrite_scheduled = true;
+            return Ok(());
+        }
+        self.rewrite_aof()
+    }
+
+    /// Turns the append-only file off; its files stay.
+    pub fn stop_aof(&mut self) {
+        if !self.persistence.aof.is_on() {
+            return;
+        }
+        if let Err(why) = self.flush_aof_now() {
+            log_warning!("{why}");
+        }
+        self.persistence.aof.state = State::Off;
+        self.persistence.aof.file = None;
+        self.persistence.aof.buffer.clear();
+        self.persistence.aof.error = None;
+        if self.persistence.child.as_ref().is_some_and(|c| matches!(c.purpose, Purpose::AofRewrite)) {
+            log_notice!("Killing the AOF rewrite child: the append only file was turned off");
+            self.persistence.kill_child();
+        }
+    }
+
+    /// `appendonly` changed.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn apply_appendonly(&mut self) -> Result<(), String> {
+        if self.config.appendonly {
+            self.start_aof().map_err(|why| {
+                log_warning!("{why}");
+                "Unable to turn on AOF. Check server logs.".to_owned()
+            })
+        } else {
+            self.stop_aof();
+            Ok(())
+        }
+    }
+
+    /// Regular work: postponed rewrites, growth.
+    pub fn aof_cron(&mut self) {
+        let now = self.now_ms();
+        let aof = &self.persistence.aof;
+        if self.persistence.child.is_some() || now < aof.retry_ms || self.loading.progress.is_some() {
+            return;
+        }
+        let grown = aof.state == State::On
+            && self.config.auto_aof_rewrite_percentage > 0
+            && aof.size > self.config.auto_aof_rewrite_min_size
+            && {
+                let base = aof.base_size.max(1);
+                let growth = aof.size.saturating_sub(base) * 100 / base;
+                growth >= u64::from(self.config.auto_aof_rewrite_percentage)
+            };
+        if aof.rewrite_scheduled || grown {
+            if grown {
+                log_notice!("Starting automatic rewriting of AOF");
+            }
+            if let Err(why) = self.rewrite_aof() {
+                log_warning!("{why}");
+            }
+        }
+    }
+}
+
+fn temp_name(pid: u32) -> String {
+    format!("temp-rewriteaof-bg-{pid}.aof")
+}
+
+/// Files that are removed when this is dropped, on the background thread.
+struct RemoveOnDrop(Vec<std::path::PathBuf>);
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // A file that stays is only a waste of room; it is in no manifest.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
