@@ -197,15 +197,24 @@ fn finish_call(server: &mut Server, client: &mut Client, db: usize, changed: boo
     server.propagation.ops.extend(given);
 }
 
+fn propagate_deletion(server: &mut Server, db: usize, key: &[u8], lazily: bool) {
+    if server.wants_propagation() {
+        let name: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        server.propagation.ops.push(Op { db, argv: OwnedArgv::new([name, key]) });
+    }
+}
+
 /// Turns what the keyspace did by itself into propagated deletions and published notifications.
 pub fn take_effects(server: &mut Server) {
     for effect in server.keyspace.take_effects() {
         match effect {
-            Effect::Expired { db, key } | Effect::Evicted { db, key } => {
-                let name: &[u8] = if server.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-                let argv = OwnedArgv::new([name, &key]);
+            Effect::Expired { db, key } => propagate_deletion(server, db, &key, server.config.lazyfree_lazy_expire),
+            Effect::Evicted { db, key } => propagate_deletion(server, db, &key, server.config.lazyfree_lazy_eviction),
+            Effect::FieldsExpired { db, key, fields } => {
                 if server.wants_propagation() {
-                    server.propagation.ops.push(Op { db, argv });
+                    let args: Vec<&[u8]> =
+                        [b"HDEL", &*key].into_iter().chain(fields.iter().map(Vec::as_slice)).collect();
+                    server.propagation.ops.push(Op { db, argv: OwnedArgv::new(args) });
                 }
             }
             // Client-side caching is not served yet, and nobody asks the keyspace for these.

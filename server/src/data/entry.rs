@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! ```text
-//! 0   u32  access time or frequency (24 bits), kind (3), representation (2), whether there is room for an expiry (1)
+//! 0   u32  access time or frequency (24 bits), kind (3), representation (2), whether there is room for an expiry (1), whether the
+//!          database has the key in its index of hashes with fields that expire (1)
 //! 4   u32  length of the key; of an embedded string: of the key (24 bits) and of the string (8 bits)
 //! 8  [i64  expiry, ms since 1970; i64::MIN for none]
 //!    [payload: i64 | Vec<u8> | the value itself, such as a List]
@@ -39,6 +40,7 @@ const ACCESS: u32 = 0x00ff_ffff;
 const KIND_SHIFT: u32 = 24;
 const REPR_SHIFT: u32 = 27;
 const EXPIRY_BIT: u32 = 1 << 29;
+const FIELDS_BIT: u32 = 1 << 30;
 const NO_EXPIRY: i64 = i64::MIN;
 const SHORT_KEY: u32 = 0x00ff_ffff;
 
@@ -265,6 +267,16 @@ impl Entry {
         }
         // SAFETY: the flag says that the expiry lies behind the header, aligned.
         unsafe { self.0.add(HEADER).cast::<i64>().write(expire_at.unwrap_or(NO_EXPIRY)) };
+    }
+
+    /// Whether the database has this key in its index of hashes with fields that expire.
+    pub(crate) fn has_indexed_fields(&self) -> bool {
+        self.bits() & FIELDS_BIT != 0
+    }
+
+    /// Notes what [`has_indexed_fields`](Self::has_indexed_fields) says. For the database only.
+    pub(crate) fn set_has_indexed_fields(&mut self, indexed: bool) {
+        self.set_bits(self.bits() & !FIELDS_BIT | if indexed { FIELDS_BIT } else { 0 });
     }
 
     /// The access field, 24 bits: what it means is the eviction policy's business.
@@ -498,7 +510,9 @@ impl Entry {
             new.payload().copy_from_nonoverlapping(self.payload(), payload_size(self.kind(), repr));
             new.key_end().copy_from_nonoverlapping(self.key_end(), embedded);
         }
-        ManuallyDrop::new(self.replace_with(ManuallyDrop::into_inner(new))).free();
+        let mut new = ManuallyDrop::into_inner(new);
+        new.set_has_indexed_fields(self.has_indexed_fields());
+        ManuallyDrop::new(self.replace_with(new)).free();
     }
 
     /// Frees the allocation, not what the payload owns.

@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::expiry::OnExpired;
+use super::fields::FieldsWalk;
 use super::index::KeyIndex;
 use super::state::{Effect, State, add};
 use crate::config::NotifyEvents;
@@ -14,13 +15,16 @@ use std::rc::Rc;
 /// What a database holds, apart from who watches it or waits for it: what SWAPDB swaps and FLUSHDB replaces. It can be sent to
 /// another thread to be dropped there.
 ///
-/// Invariant: `expires` holds exactly the hashes of the keys whose entry has an expiry.
+/// Invariants: `expires` holds exactly the hashes of the keys whose entry has an expiry, `fields` those whose entry says that it
+/// has indexed fields.
 #[derive(Default)]
 pub struct Tables {
     pub(super) keys: Table<Entry>,
     pub(super) expires: KeyIndex,
+    pub(super) fields: KeyIndex,
     /// Where active expiry goes on.
     pub(super) expire_cursor: u64,
+    pub(super) fields_walk: FieldsWalk,
     /// Running average of the time to live, in ms.
     pub(super) average_ttl: i64,
 }
@@ -100,7 +104,8 @@ impl Db {
 
     /// Bytes that the table and the index take, without the entries.
     pub fn memory_overhead(&self) -> usize {
-        self.tables.keys.memory_usage() + self.tables.expires.memory_usage()
+        let tables = &self.tables;
+        tables.keys.memory_usage() + tables.expires.memory_usage() + tables.fields.memory_usage()
     }
 
     /// All entries, expired ones too. A forked child sees them as they were at the fork.
@@ -182,7 +187,7 @@ impl Db {
 
     /// Whether an entry's time is over, whatever the role.
     pub(super) fn is_past(&self, entry: &Entry) -> bool {
-        entry.expire_at().is_some_and(|at| self.state.now_ms.get() > at)
+        self.state.has_passed(entry.expire_at())
     }
 
     /// Where a key is, once the rule for expired ones was applied.
@@ -238,7 +243,10 @@ impl Db {
         };
         self.signal_ready(key);
         self.touch(place);
-        let old = self.tables.keys.at_mut(place).and_then(|entry| entry.set_value(value));
+        let Some(entry) = self.tables.keys.at_mut(place) else { return };
+        self.tables.fields.forget(hash, entry);
+        let old = entry.set_value(value);
+        self.tables.fields.sync(hash, entry);
         if let Some(old) = old {
             self.state.discard_value(old, self.state.lazy.get().server_del);
         }
@@ -255,6 +263,7 @@ impl Db {
         self.signal_ready(key);
         self.touch(place);
         let Some(entry) = self.tables.keys.at_mut(place) else { return };
+        self.tables.fields.forget(hash, entry);
         if entry.kind() == Kind::Str {
             entry.set_str(text);
         } else if let Some(old) = entry.set_value(Value::Str(Str::parse(text))) {
@@ -444,18 +453,20 @@ impl Ttl {
 }
 
 impl Tables {
-    fn put(&mut self, hash: u64, entry: Entry) -> &mut Entry {
+    fn put(&mut self, hash: u64, mut entry: Entry) -> &mut Entry {
         if entry.expire_at().is_some() {
             self.expires.insert(hash);
         }
+        self.fields.sync(hash, &mut entry);
         self.keys.insert_unique(hash, entry)
     }
 
     fn take(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        let entry = self.keys.remove_where(hash, |entry| entry.key() == key)?;
+        let mut entry = self.keys.remove_where(hash, |entry| entry.key() == key)?;
         if entry.expire_at().is_some() {
             self.expires.remove(hash);
         }
+        self.fields.forget(hash, &mut entry);
         Some(entry)
     }
 

@@ -53,12 +53,46 @@ pub enum ExpireCycle {
 /// What the cycle remembers from run to run.
 #[derive(Default)]
 pub(super) struct ActiveExpiry {
+    pub keys: Progress,
+    pub fields: Progress,
+    /// Keys and fields take turns in having the first go at the time.
+    fields_first: bool,
+    last_fast: Option<Instant>,
+    pub time_cap_reached: u64,
+}
+
+/// How far the cycle has come with the keys, or with the fields.
+#[derive(Default)]
+pub(super) struct Progress {
     next_db: usize,
     ran_out_of_time: bool,
-    last_fast: Option<Instant>,
-    /// Estimated share of expired keys among those with an expiry.
+    /// Estimated share of expired ones among those with an expiry.
     pub stale_share: f64,
-    pub time_cap_reached: u64,
+}
+
+impl ActiveExpiry {
+    pub fn reset_stats(&mut self) {
+        self.time_cap_reached = 0;
+        (self.keys.stale_share, self.fields.stale_share) = (0.0, 0.0);
+    }
+}
+
+/// What the cycle looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Keys,
+    Fields,
+}
+
+/// What one step came upon.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// Keys or fields with an expiry.
+    pub seen: usize,
+    /// Those of them whose time was over.
+    pub expired: usize,
+    /// The index was walked to its end.
+    pub finished: bool,
 }
 
 /// Keys looked at in one step, by the lowest effort.
@@ -69,8 +103,9 @@ const ACCEPTABLE_STALE: usize = 10;
 const DATABASES: usize = 16;
 
 impl Keyspace {
-    /// Deletes keys that have expired, as a bounded piece of work: it samples the keys that have an expiry, and goes on with a
-    /// database while more than 10 % of a sample have expired (Valkey's adaptive cycle). `effort` is `active-expire-effort`, 1 to 10.
+    /// Deletes keys and fields of hashes that have expired, as a bounded piece of work: it samples those that have an expiry, and goes
+    /// on with a database while more than 10 % of a sample have expired (Valkey's adaptive cycle). `effort` is
+    /// `active-expire-effort`, 1 to 10.
     ///
     /// For a primary only, and not while expiry is paused. The clock must have been set; the effects are for the caller to drain.
     /// Returns the time it took.
@@ -83,45 +118,65 @@ impl Keyspace {
                 if self.expiry.last_fast.is_some_and(|last| start < last + 2 * limit) {
                     return Duration::ZERO;
                 }
-                // Not worth it unless the last run left much.
-                if !self.expiry.ran_out_of_time && self.expiry.stale_share * 100.0 < (ACCEPTABLE_STALE - effort) as f64
-                {
-                    return Duration::ZERO;
-                }
-                self.expiry.last_fast = Some(start);
                 limit
             }
             ExpireCycle::Slow { hz } => Duration::from_secs(25 + 2 * effort as u64) / 100 / hz.max(1),
         };
-        self.expire_for(start, limit, effort);
+        let mut jobs = [Job::Keys, Job::Fields];
+        if self.expiry.fields_first {
+            jobs.reverse();
+        }
+        self.expiry.fields_first = !self.expiry.fields_first;
+        for job in jobs {
+            let progress = self.progress(job);
+            // The fast cycle is not worth it unless the last run left much.
+            let much = progress.ran_out_of_time || progress.stale_share * 100.0 >= (ACCEPTABLE_STALE - effort) as f64;
+            if cycle != ExpireCycle::Fast || much {
+                self.expire_for(job, start, limit, effort);
+                if cycle == ExpireCycle::Fast {
+                    self.expiry.last_fast = Some(start);
+                }
+            }
+        }
         start.elapsed()
     }
 
-    fn expire_for(&mut self, start: Instant, limit: Duration, effort: usize) {
+    fn progress(&mut self, job: Job) -> &mut Progress {
+        match job {
+            Job::Keys => &mut self.expiry.keys,
+            Job::Fields => &mut self.expiry.fields,
+        }
+    }
+
+    fn expire_for(&mut self, job: Job, start: Instant, limit: Duration, effort: usize) {
         let step = KEYS + KEYS / 4 * effort;
         let dbs = self.dbs.len();
-        let wanted = if self.expiry.ran_out_of_time { dbs } else { dbs.min(DATABASES) };
-        self.expiry.ran_out_of_time = false;
+        let progress = self.progress(job);
+        let wanted = if progress.ran_out_of_time { dbs } else { dbs.min(DATABASES) };
+        let (mut next_db, mut ran_out_of_time) = (progress.next_db, false);
         let (mut sampled, mut expired, mut done, mut steps) = (0, 0, 0, 0usize);
         for _ in 0..dbs {
-            if done == wanted || self.expiry.ran_out_of_time {
+            if done == wanted || ran_out_of_time {
                 break;
             }
             // Advanced first, so that the next run goes on with the next database if this one takes all the time.
-            let db = &mut self.dbs[self.expiry.next_db % dbs];
-            self.expiry.next_db = (self.expiry.next_db + 1) % dbs;
-            if db.expires_len() == 0 {
+            let db = &mut self.dbs[next_db % dbs];
+            next_db = (next_db + 1) % dbs;
+            if job == Job::Keys && db.expires_len() == 0 {
                 db.tables.average_ttl = 0;
+            }
+            if if job == Job::Keys { db.expires_len() } else { db.fields_len() } == 0 {
                 continue;
             }
             done += 1;
             loop {
-                let sample = db.expire_step(step);
+                let sample = if job == Job::Keys { db.expire_step(step) } else { db.expire_fields_step() };
                 sampled += sample.seen;
                 expired += sample.expired;
                 steps += 1;
-                if steps.is_multiple_of(16) && start.elapsed() > limit {
-                    self.expiry.ran_out_of_time = true;
+                // A step with fields is a longer one.
+                if (job == Job::Fields || steps.is_multiple_of(16)) && start.elapsed() > limit {
+                    ran_out_of_time = true;
                     self.expiry.time_cap_reached += 1;
                     break;
                 }
@@ -131,22 +186,17 @@ impl Keyspace {
                 }
             }
         }
+        let progress = self.progress(job);
         let share = if sampled == 0 { 0.0 } else { expired as f64 / sampled as f64 };
-        self.expiry.stale_share = 0.05 * share + 0.95 * self.expiry.stale_share;
+        progress.stale_share = 0.05 * share + 0.95 * progress.stale_share;
+        (progress.next_db, progress.ran_out_of_time) = (next_db, ran_out_of_time);
     }
-}
-
-struct Sample {
-    seen: usize,
-    expired: usize,
-    /// The index was walked to its end.
-    finished: bool,
 }
 
 impl Db {
     /// Looks at `n` keys with an expiry, from where the last step ended, and deletes those whose time is over.
     fn expire_step(&mut self, n: usize) -> Sample {
-        let mut sample = Sample { seen: 0, expired: 0, finished: false };
+        let mut sample = Sample::default();
         let (mut ttl_sum, mut ttl_count) = (0i64, 0i64);
         let n = n.min(self.expires_len());
         let mut hashes = Vec::with_capacity(2 * KEYS);

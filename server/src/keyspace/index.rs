@@ -1,4 +1,4 @@
-//! Which keys of a database have an expiry.
+//! Which keys of a database have an expiry, or fields that have.
 //!
 //! The index holds the keys' hashes, not pointers to the entries: nothing dangles when an entry moves, growing the index touches no
 //! entry, and it costs 11 bytes a key. An entry is found again by its hash, and hashes of 64 bits with secret seeds do not meet in

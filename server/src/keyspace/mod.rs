@@ -15,6 +15,7 @@
 //! | replace | `set_str(key, text, ttl)`, `set(key, value, ttl)` with [`Ttl`]`::{Clear, Keep, At(ms)}` |
 //! | remove | `del(key, lazily)` (DEL, UNLINK: with events), `delete(key)` (server's own), `delete_if_empty(key)` (with `del`), `remove(key) -> Option<Entry>` |
 //! | expiry | `entry.expire_at()`, `set_expire(key, Option<ms>)`, `is_expired(&entry)` |
+//! | fields of a hash that expire | `has_expired(field.expire_at)`; after any change to a hash that may have such fields, `index_fields(key)` |
 //! | walk | `scan(cursor, f)` (skip what `is_expired`), `iter()`, `random_key()`, `len()`, `expires_len()` |
 //! | rename | `rename(from, to)`; between databases [`Keyspace::move_key`], [`Keyspace::copy_key`], [`Keyspace::swap`] |
 //! | wake who is blocked | nothing for new and overwritten keys; else `signal_ready(key)` |
@@ -41,6 +42,7 @@ mod blocked;
 mod db;
 mod eviction;
 mod expiry;
+mod fields;
 mod index;
 mod state;
 #[cfg(test)]
@@ -216,18 +218,21 @@ impl Keyspace {
             hits: self.state.hits.get(),
             misses: self.state.misses.get(),
             expired: self.state.expired.get(),
+            expired_fields: self.state.expired_fields.get(),
             evicted: self.state.evicted.get(),
             expire_time_cap_reached: self.expiry.time_cap_reached,
-            expired_stale_share: self.expiry.stale_share,
+            expired_stale_share: self.expiry.keys.stale_share,
+            fields_stale_share: self.expiry.fields.stale_share,
         }
     }
 
     /// Sets the counters to 0 (`CONFIG RESETSTAT`).
     pub fn reset_stats(&mut self) {
-        for counter in [&self.state.hits, &self.state.misses, &self.state.expired, &self.state.evicted] {
+        let state = &self.state;
+        for counter in [&state.hits, &state.misses, &state.expired, &state.expired_fields, &state.evicted] {
             counter.set(0);
         }
-        (self.expiry.time_cap_reached, self.expiry.stale_share) = (0, 0.0);
+        self.expiry.reset_stats();
     }
 
     // Watched keys.
@@ -305,7 +310,7 @@ impl Keyspace {
         for _ in 0..self.dbs.len() {
             let tables = &mut self.dbs[self.rehash_next_db].tables;
             let left = budget.saturating_sub(start.elapsed());
-            if tables.keys.rehash_for(left) || tables.expires.rehash_for(budget.saturating_sub(start.elapsed())) {
+            if tables.keys.rehash_for(left) || tables.expires.rehash_for(left) || tables.fields.rehash_for(left) {
                 return true;
             }
             self.rehash_next_db = (self.rehash_next_db + 1) % self.dbs.len();

@@ -21,6 +21,16 @@ pub enum Effect {
         /// The key.
         key: Vec<u8>,
     },
+    /// Fields of a hash were deleted because they had expired: replicas and the append-only file need their deletion (HDEL). If
+    /// none was left, an `Expired` for the key follows.
+    FieldsExpired {
+        /// The database.
+        db: usize,
+        /// The key.
+        key: Vec<u8>,
+        /// The fields, at least one.
+        fields: Vec<Vec<u8>>,
+    },
     /// A key was evicted: as for `Expired`.
     Evicted {
         /// The database.
@@ -67,12 +77,16 @@ pub struct Stats {
     pub misses: u64,
     /// Keys deleted because they had expired.
     pub expired: u64,
+    /// Fields deleted because they had expired.
+    pub expired_fields: u64,
     /// Keys evicted.
     pub evicted: u64,
     /// How often active expiry stopped for lack of time.
     pub expire_time_cap_reached: u64,
     /// Estimated share (0 to 1) of expired keys among those with an expiry.
     pub expired_stale_share: f64,
+    /// The same of fields of hashes.
+    pub fields_stale_share: f64,
 }
 
 /// Which deletions hand their values to [`Keyspace::take_garbage`](super::Keyspace::take_garbage) when they are large.
@@ -101,6 +115,7 @@ pub(super) struct State {
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
     pub expired: Cell<u64>,
+    pub expired_fields: Cell<u64>,
     pub evicted: Cell<u64>,
     pub rng: RefCell<Rng>,
     pub effects: RefCell<Vec<Effect>>,
@@ -134,6 +149,7 @@ impl State {
             hits: Cell::new(0),
             misses: Cell::new(0),
             expired: Cell::new(0),
+            expired_fields: Cell::new(0),
             evicted: Cell::new(0),
             rng: RefCell::new(Rng::from_os()),
             effects: RefCell::default(),
@@ -141,6 +157,11 @@ impl State {
             watches: RefCell::new(Watches::new(dbs)),
             waiters: RefCell::new(Waiters::new(dbs)),
         }
+    }
+
+    /// Whether a time in ms since 1970 is over. A key lives through the millisecond of its expiry.
+    pub fn has_passed(&self, expire_at: Option<i64>) -> bool {
+        expire_at.is_some_and(|at| self.now_ms.get() > at)
     }
 
     pub fn effect(&self, effect: Effect) {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 mod blocking;
 mod evicting;
 mod expiring;
+mod fields;
 mod watching;
 
 fn keyspace() -> Keyspace {
