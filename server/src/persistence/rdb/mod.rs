@@ -11,11 +11,13 @@
 //! | `parser` | a file as a sequence of items: opcodes and keys |
 //! | `object_save`, `object_load` | values: which layout each gets, and how every layout is read |
 //! | `save`, `load` | whole files |
+//! | `dataset` | a keyspace into a file and back |
 //! | `dump` | the payloads of DUMP and RESTORE |
 //! | `walk`, `check` | reading values, and whole files, without building anything |
 
 pub mod check;
 pub mod crc64;
+pub mod dataset;
 pub mod dump;
 pub mod error;
 pub mod format;

@@ -1,6 +1,7 @@
 //! Tests of whole files and values: what is saved is loaded, real servers' files are read, damage is survived.
 
 mod damage;
+mod datasets;
 mod files;
 mod legacy_values;
 mod payloads;
