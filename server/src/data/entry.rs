@@ -27,15 +27,16 @@ use super::sizes::{size_class, vec_heap};
 use super::table::{Keyed, prefetch_address};
 use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef, for_each_object};
 use super::zset::Zset;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use repr::{Repr, embeds, layout, payload_size};
+use std::alloc::{alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+mod repr;
 #[cfg(test)]
 mod tests;
 
 const HEADER: usize = 8;
-const ALIGN: usize = 8;
 const ACCESS: u32 = 0x00ff_ffff;
 const KIND_SHIFT: u32 = 24;
 const REPR_SHIFT: u32 = 27;
@@ -43,47 +44,6 @@ const EXPIRY_BIT: u32 = 1 << 29;
 const FIELDS_BIT: u32 = 1 << 30;
 const NO_EXPIRY: i64 = i64::MIN;
 const SHORT_KEY: u32 = 0x00ff_ffff;
-
-/// How the value is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repr {
-    /// A string behind the key.
-    Embedded,
-    /// An integer in the payload.
-    Int,
-    /// A `Vec<u8>` in the payload.
-    Raw,
-    /// A value of another type in the payload.
-    Object,
-}
-
-/// Bytes of the payload, a multiple of 8.
-fn payload_size(kind: Kind, repr: Repr) -> usize {
-    macro_rules! object_size {
-        ($($object:ident $name:literal)*) => {
-            match kind {
-                Kind::Str => 0,
-                $(Kind::$object => const {
-                    assert!(size_of::<$object>() <= 32 && align_of::<$object>() <= ALIGN);
-                    size_of::<$object>().next_multiple_of(ALIGN)
-                },)*
-            }
-        };
-    }
-    match repr {
-        Repr::Embedded => 0,
-        Repr::Int => size_of::<i64>(),
-        Repr::Raw => size_of::<Vec<u8>>(),
-        Repr::Object => for_each_object!(object_size),
-    }
-}
-
-/// Whether a string is kept in the allocation of its key: if Valkey 9.1 would (`shouldEmbedStringObject`: its object, key and
-/// string within 128 bytes), so that `OBJECT ENCODING` says the same. Ours then fits 128 bytes, too, being smaller.
-fn embeds(key: usize, value: usize, expiry: bool) -> bool {
-    let key_header = if key < 32 { 1 } else { 3 };
-    8 + (key_header + key + 2) + 8 * usize::from(expiry) + (3 + value + 1) <= 128
-}
 
 /// A key with its value, expiry and access time. One pointer wide.
 ///
@@ -520,10 +480,6 @@ impl Entry {
         // SAFETY: the allocation has the layout of its size; the callers do not use the entry again.
         unsafe { dealloc(self.0.as_ptr(), layout(self.size())) };
     }
-}
-
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, ALIGN).expect("an entry is far smaller than the address space")
 }
 
 impl Drop for Entry {

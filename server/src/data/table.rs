@@ -17,68 +17,20 @@
 //! * [`Table::scan`] may give an element more than once, never misses one that was there from the first call to the last.
 
 mod bucket;
+mod iter;
+mod keyed;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use super::rng::{Rng, os_seed};
+pub use iter::Iter;
+pub use keyed::{Keyed, hash, prefetch_address};
+
+use super::rng::Rng;
 use bucket::{Bucket, SLOTS};
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_micro_inline};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use store::Store;
-
-/// An element of a [`Table`]: something of at most 8 bytes that knows its key, such as a `Box` or another thin pointer.
-pub trait Keyed {
-    /// The bytes that the element is found by.
-    fn key(&self) -> &[u8];
-
-    /// The hash of the key. An element that stores its hash can say so here; it must equal [`hash`] of the key to be found by key.
-    fn hash(&self) -> u64 {
-        hash(self.key())
-    }
-
-    /// Asks the processor to load what [`key`](Self::key) will read. Worth implementing for pointers.
-    fn prefetch(&self) {}
-}
-
-impl<T: Keyed> Keyed for Box<T> {
-    fn key(&self) -> &[u8] {
-        (**self).key()
-    }
-
-    fn hash(&self) -> u64 {
-        (**self).hash()
-    }
-
-    fn prefetch(&self) {
-        prefetch_address(std::ptr::from_ref::<T>(self));
-    }
-}
-
-/// The hash of a key: rapidhash, with secrets drawn once for each process so that nobody outside can aim at a bucket.
-pub fn hash(key: &[u8]) -> u64 {
-    static SECRETS: OnceLock<RapidSecrets> = OnceLock::new();
-    rapidhash_v3_micro_inline::<true, true>(key, SECRETS.get_or_init(|| RapidSecrets::seed(os_seed())))
-}
-
-/// Asks the processor to load the cache line at an address, which may be any: nothing is read.
-pub fn prefetch_address<T>(address: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch is a hint and faults at no address; SSE is part of x86_64.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
-    #[cfg(all(target_arch = "aarch64", not(miri)))]
-    // SAFETY: a prefetch is a hint and faults at no address.
-    unsafe {
-        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
-    }
-    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    let _ = address;
-}
 
 /// Whether tables may move elements about, for all tables of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,11 +140,6 @@ impl<E> Table<E> {
 
     fn tag(hash: u64) -> u8 {
         (hash >> 56) as u8
-    }
-
-    /// All elements, in the order of the buckets, which is no order that a user should see.
-    pub fn iter(&self) -> Iter<'_, E> {
-        Iter { table: self, index: 0, bucket: None, slot: 0, left: self.len }
     }
 
     /// Removes all elements and gives all memory back.
@@ -513,55 +460,5 @@ impl<E: Keyed> Table<E> {
         }
         self.buckets = last;
         self.store.shrink(last);
-    }
-}
-
-/// The elements of a table; see [`Table::iter`].
-pub struct Iter<'a, E> {
-    table: &'a Table<E>,
-    index: usize,
-    bucket: Option<&'a Bucket<E>>,
-    slot: usize,
-    left: usize,
-}
-
-impl<'a, E> Iterator for Iter<'a, E> {
-    type Item = &'a E;
-
-    fn next(&mut self) -> Option<&'a E> {
-        loop {
-            let Some(bucket) = self.bucket else {
-                if self.index == self.table.buckets {
-                    return None;
-                }
-                self.bucket = Some(self.table.store.bucket(self.index));
-                self.index += 1;
-                continue;
-            };
-            while self.slot < SLOTS {
-                self.slot += 1;
-                if let Some(element) = bucket.get(self.slot - 1) {
-                    self.left -= 1;
-                    return Some(element);
-                }
-            }
-            self.slot = 0;
-            self.bucket = bucket.child();
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl<E> ExactSizeIterator for Iter<'_, E> {}
-
-impl<'a, E> IntoIterator for &'a Table<E> {
-    type Item = &'a E;
-    type IntoIter = Iter<'a, E>;
-
-    fn into_iter(self) -> Iter<'a, E> {
-        self.iter()
     }
 }
