@@ -7,8 +7,14 @@ pub mod connection;
 pub mod context;
 pub mod dispatch;
 pub mod error;
+pub mod expire;
+pub mod keys;
 pub mod replication;
+pub mod scan;
 pub mod spec;
+pub mod string;
+pub mod string_count;
+pub mod string_set;
 pub mod table;
 pub mod transaction;
 
@@ -21,4 +27,14 @@ pub use table::Row;
 pub type CommandResult = Result<(), CommandError>;
 
 /// The rows of all groups.
-static GROUPS: &[&[Command]] = &[connection::COMMANDS, replication::COMMANDS, transaction::COMMANDS];
+static GROUPS: &[&[Command]] = &[
+    connection::COMMANDS,
+    expire::COMMANDS,
+    keys::COMMANDS,
+    replication::COMMANDS,
+    scan::COMMANDS,
+    string::COMMANDS,
+    string_count::COMMANDS,
+    string_set::COMMANDS,
+    transaction::COMMANDS,
+];

@@ -1,0 +1,69 @@
+//! Strings that are numbers: INCR, DECR, INCRBY, DECRBY.
+
+use super::error::NOT_INTEGER;
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use crate::config::NotifyEvents;
+use crate::data::value::Str;
+use crate::keyspace::Ttl;
+
+const CHANGE: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST);
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("incr", 2, Group::String, incr)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("1.0.0", "Adds one to an integer, which counts as 0 if there is none."),
+    Command::new("decr", 2, Group::String, decr)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("1.0.0", "Takes one from an integer, which counts as 0 if there is none."),
+    Command::new("incrby", 3, Group::String, incrby)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("1.0.0", "Adds to an integer, which counts as 0 if there is none."),
+    Command::new("decrby", 3, Group::String, decrby)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("1.0.0", "Takes from an integer, which counts as 0 if there is none."),
+];
+
+fn incr(ctx: &mut Ctx<'_>) -> CommandResult {
+    add(ctx, 1)
+}
+
+fn decr(ctx: &mut Ctx<'_>) -> CommandResult {
+    add(ctx, -1)
+}
+
+fn incrby(ctx: &mut Ctx<'_>) -> CommandResult {
+    let by = ctx.int(2)?;
+    add(ctx, by)
+}
+
+fn decrby(ctx: &mut Ctx<'_>) -> CommandResult {
+    let by = ctx.int(2)?.checked_neg().ok_or(CommandError::fixed("ERR decrement would overflow"))?;
+    add(ctx, by)
+}
+
+fn add(ctx: &mut Ctx<'_>, by: i64) -> CommandResult {
+    let key = ctx.arg(1);
+    let (db, reply) = ctx.db_and_reply();
+    let sum = match db.write_str(key)? {
+        Some(mut string) => {
+            let value = string.get().as_int().ok_or(NOT_INTEGER)?;
+            let sum = value.checked_add(by).ok_or(OVERFLOW)?;
+            string.set_int(sum);
+            sum
+        }
+        None => {
+            db.set(key, Str::Int(by), Ttl::Clear);
+            by
+        }
+    };
+    db.modified(key, NotifyEvents::STRING, "incrby");
+    reply.int(sum);
+    Ok(())
+}
+
+const OVERFLOW: CommandError = CommandError::fixed("ERR increment or decrement would overflow");
