@@ -148,11 +148,9 @@ impl Server {
             log_warning!("{why}");
             return 1;
         }
-        for listener in &self.listeners {
-            match listener.kind {
-                Kind::Tcp => log_notice!("Ready to accept connections tcp"),
-                Kind::Unix => log_notice!("Ready to accept connections unix"),
-                Kind::Metrics => log_notice!("Ready to accept connections metrics"),
+        for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Metrics, "metrics")] {
+            if self.listeners.iter().any(|l| l.kind == kind) {
+                log_notice!("Ready to accept connections {name}");
             }
         }
         self.run()

@@ -5,49 +5,49 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Bytes that the data may take; 0 for no limit.
     maxmemory: u64 = 0, "maxmemory", memory(0, ULONG_MAX), Eviction, Acts;
     /// What goes when memory is full.
-    maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::Noeviction, "maxmemory-policy", one_of(), Keyspace, NoEffectHere;
+    maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::Noeviction, "maxmemory-policy", one_of(), Keyspace, Acts;
     /// Keys looked at for each one that goes.
-    maxmemory_samples: usize = 5, "maxmemory-samples", number(1, 64), None, NoEffectHere;
+    maxmemory_samples: usize = 5, "maxmemory-samples", number(1, 64), None, Acts;
     /// How long a command may be held up by eviction: 0 hardly, 10 as a rule, 100 without limit.
     maxmemory_eviction_tenacity: u32 = 10, "maxmemory-eviction-tenacity", number(0, 100), None, NoEffectHere;
     /// How slowly the counter of LFU grows.
-    lfu_log_factor: u32 = 10, "lfu-log-factor", number(0, INT_MAX), Keyspace, NoEffectHere;
+    lfu_log_factor: u32 = 10, "lfu-log-factor", number(0, INT_MAX), Keyspace, Acts;
     /// Minutes in which the counter of LFU shrinks by one.
-    lfu_decay_time: u32 = 1, "lfu-decay-time", number(0, INT_MAX), Keyspace, NoEffectHere;
+    lfu_decay_time: u32 = 1, "lfu-decay-time", number(0, INT_MAX), Keyspace, Acts;
     /// Effort of looking for expired keys.
-    active_expire_effort: u32 = 1, "active-expire-effort", number(1, 10), None, NoEffectHere;
+    active_expire_effort: u32 = 1, "active-expire-effort", number(1, 10), None, Acts;
     /// Rehashes tables in idle time.
-    activerehashing: bool = true, "activerehashing", flag(), None, NoEffectHere;
+    activerehashing: bool = true, "activerehashing", flag(), None, Acts;
     /// Which changes of keys are published.
     notify_keyspace_events: NotifyEvents = NotifyEvents::NONE, "notify-keyspace-events", Events, Keyspace, Acts;
     /// Frees evicted values in the background.
-    lazyfree_lazy_eviction: bool = true, "lazyfree-lazy-eviction", flag(), Keyspace, NoEffectHere;
+    lazyfree_lazy_eviction: bool = true, "lazyfree-lazy-eviction", flag(), Keyspace, Acts;
     /// Frees expired values in the background.
     lazyfree_lazy_expire: bool = true, "lazyfree-lazy-expire", flag(), Keyspace, Acts;
     /// Frees overwritten values in the background.
-    lazyfree_lazy_server_del: bool = true, "lazyfree-lazy-server-del", flag(), Keyspace, NoEffectHere;
+    lazyfree_lazy_server_del: bool = true, "lazyfree-lazy-server-del", flag(), Keyspace, Acts;
     /// DEL frees in the background, as UNLINK does.
-    lazyfree_lazy_user_del: bool = true, "lazyfree-lazy-user-del", flag(), None, NoEffectHere;
+    lazyfree_lazy_user_del: bool = true, "lazyfree-lazy-user-del", flag(), None, Acts;
     /// FLUSHALL, FLUSHDB, SCRIPT FLUSH and FUNCTION FLUSH work in the background unless told otherwise.
     lazyfree_lazy_user_flush: bool = true, "lazyfree-lazy-user-flush", flag(), None, NoEffectHere;
     /// Entries of a listpack of a list; -1 to -5: bytes, 4, 8, 16, 32, 64 KiB.
-    list_max_listpack_size: i32 = -2, "list-max-listpack-size" | "list-max-ziplist-size", number(INT_MIN, INT_MAX), Keyspace, NoEffectHere;
+    list_max_listpack_size: i32 = -2, "list-max-listpack-size" | "list-max-ziplist-size", number(INT_MIN, INT_MAX), Keyspace, Acts;
     /// Listpacks at each end of a list that are not compressed; 0 for all.
     list_compress_depth: u32 = 0, "list-compress-depth", number(0, INT_MAX), Keyspace, NoEffectHere;
     /// Fields of a hash that is a listpack.
-    hash_max_listpack_entries: usize = 512, "hash-max-listpack-entries" | "hash-max-ziplist-entries", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    hash_max_listpack_entries: usize = 512, "hash-max-listpack-entries" | "hash-max-ziplist-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Bytes of a field or value of a hash that is a listpack.
-    hash_max_listpack_value: usize = 64, "hash-max-listpack-value" | "hash-max-ziplist-value", memory(0, LONG_MAX), Keyspace, NoEffectHere;
+    hash_max_listpack_value: usize = 64, "hash-max-listpack-value" | "hash-max-ziplist-value", memory(0, LONG_MAX), Keyspace, Acts;
     /// Members of a set of integers that is an array.
-    set_max_intset_entries: usize = 512, "set-max-intset-entries", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    set_max_intset_entries: usize = 512, "set-max-intset-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Members of a set that is a listpack.
-    set_max_listpack_entries: usize = 128, "set-max-listpack-entries", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    set_max_listpack_entries: usize = 128, "set-max-listpack-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Bytes of a member of a set that is a listpack.
-    set_max_listpack_value: usize = 64, "set-max-listpack-value", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    set_max_listpack_value: usize = 64, "set-max-listpack-value", number(0, LONG_MAX), Keyspace, Acts;
     /// Members of a sorted set that is a listpack.
-    zset_max_listpack_entries: usize = 128, "zset-max-listpack-entries" | "zset-max-ziplist-entries", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    zset_max_listpack_entries: usize = 128, "zset-max-listpack-entries" | "zset-max-ziplist-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Bytes of a member of a sorted set that is a listpack.
-    zset_max_listpack_value: usize = 64, "zset-max-listpack-value" | "zset-max-ziplist-value", memory(0, LONG_MAX), Keyspace, NoEffectHere;
+    zset_max_listpack_value: usize = 64, "zset-max-listpack-value" | "zset-max-ziplist-value", memory(0, LONG_MAX), Keyspace, Acts;
     /// Bytes up to which a HyperLogLog is sparse.
     hll_sparse_max_bytes: usize = 3000, "hll-sparse-max-bytes", memory(0, LONG_MAX), None, NoEffectHere;
     /// Bytes of a node of a stream; 0 for no limit.

@@ -13,7 +13,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Refuses writes of clients on a replica.
     replica_read_only: bool = true, "replica-read-only" | "slave-read-only", flag(), None, Acts;
     /// Leaves eviction to the primary.
-    replica_ignore_maxmemory: bool = true, "replica-ignore-maxmemory" | "slave-ignore-maxmemory", flag(), None, NoEffectHere;
+    replica_ignore_maxmemory: bool = true, "replica-ignore-maxmemory" | "slave-ignore-maxmemory", flag(), None, Acts;
     /// Frees the old data set in the background before a full sync.
     replica_lazy_flush: bool = true, "replica-lazy-flush" | "slave-lazy-flush", flag(), None, NoEffectHere;
     /// Rank in Sentinel's elections; 0 for never promoted.
@@ -28,8 +28,8 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     replica_ignore_disk_write_errors: bool = false, "replica-ignore-disk-write-errors", flag(), None, NoEffectHere;
     /// Sends snapshots straight from the child to the replicas' sockets.
     repl_diskless_sync: bool = true, "repl-diskless-sync", flag(), None, Acts;
-    /// Seconds that such a snapshot waits for further replicas.
-    repl_diskless_sync_delay: u32 = 5, "repl-diskless-sync-delay", number(0, INT_MAX), None, Acts;
+    /// Seconds that such a snapshot waits for further replicas. Valkey waits 5: with the one replica of a pair that is dead time.
+    repl_diskless_sync_delay: u32 = 0, "repl-diskless-sync-delay", number(0, INT_MAX), None, Acts;
     /// Replicas at which it does not wait any longer; 0 for any number.
     repl_diskless_sync_max_replicas: u32 = 0, "repl-diskless-sync-max-replicas", number(0, INT_MAX), None, Acts;
     /// Loads a full sync straight from the socket.
@@ -55,7 +55,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// What is done about a replicated or logged command that fails.
     propagation_error_behavior: PropagationError = PropagationError::Ignore, "propagation-error-behavior", one_of(), None, NoEffectHere;
     /// Writes of an importing client do not expire.
-    import_mode: bool = false, "import-mode", flag(), None, NoEffectHere;
+    import_mode: bool = false, "import-mode", flag(), None, Acts;
     /// Milliseconds for which votes of the others let a primary accept writes; 0 for no such lease. This server's own.
     primary_quorum_timeout: u64 = 0, "primary-quorum-timeout", number(0, INT_MAX), Quorum, Acts;
     /// Replicas that must hold a write before it is answered; 0 for none. This server's own.

@@ -1,0 +1,333 @@
+//! Replication with real servers on the other side: whoever is primary and whoever follows, the data sets end up equal.
+
+use std::time::Duration;
+
+use valkey_repl_e2e::resp::{Client, Reply};
+use valkey_repl_e2e::server::{Program, Server};
+use valkey_repl_e2e::wait::until;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Keys of every type and encoding, small and large.
+fn fill(client: &mut Client) {
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let mut add = |line: String| commands.push(line.split(' ').map(str::to_owned).collect());
+    add("SET int 12345".into());
+    add(format!("SET long {}", "abc".repeat(5000)));
+    add("SET gone soon PX 100000".into());
+    add("MSET a 1 b 2 c 3".into());
+    for i in 0..300 {
+        add(format!("SET key:{i} value:{i}"));
+        add(format!("RPUSH list:big {i} element-{i}"));
+        add(format!("SADD set:ints {i}"));
+        add(format!("SADD set:words word-{i}"));
+        add(format!("HSET hash:big field-{i} {}", "v".repeat(i % 90)));
+        add(format!("ZADD zset:big {}.5 member-{i}", i * 7 % 100));
+    }
+    add("RPUSH list:small a b 3".into());
+    add("HSET hash:small f1 v1 f2 2".into());
+    add("SADD set:small x y z".into());
+    add("ZADD zset:small 1 one 2.25 two -inf three".into());
+    add("EXPIRE hash:small 100000".into());
+    add("SELECT 3".into());
+    add("SET other-db yes".into());
+    add("SELECT 0".into());
+    for reply in client.pipeline(&commands).unwrap() {
+        assert!(reply.error().is_none(), "{reply:?}");
+    }
+}
+
+/// What a data set holds, readable and comparable between any two servers.
+fn contents(server: &Server) -> Vec<String> {
+    let mut client = server.client().unwrap();
+    let mut out = Vec::new();
+    for db in ["0", "3"] {
+        client.cmd(&["SELECT", db]).unwrap();
+        let keys = client.cmd(&["KEYS", "*"]).unwrap();
+        let mut keys: Vec<String> = keys.items().unwrap().iter().map(|k| k.text().unwrap()).collect();
+        keys.sort();
+        for key in keys {
+            let kind = client.cmd(&["TYPE", &key]).unwrap().text().unwrap();
+            let value = match kind.as_str() {
+                "string" => client.cmd(&["GET", &key]),
+                "list" => client.cmd(&["LRANGE", &key, "0", "-1"]),
+                "set" => client.cmd(&["SMEMBERS", &key]),
+                "hash" => client.cmd(&["HGETALL", &key]),
+                _ => client.cmd(&["ZRANGE", &key, "0", "-1", "WITHSCORES"]),
+            };
+            let value = value.unwrap();
+            let mut texts: Vec<String> = match value.items() {
+                Some(items) => items.iter().map(|i| i.text().unwrap()).collect(),
+                None => vec![value.text().unwrap()],
+            };
+            if kind == "hash" {
+                texts = texts.chunks(2).map(|pair| pair.join("=")).collect();
+            }
+            if kind == "set" || kind == "hash" {
+                texts.sort();
+            }
+            let expires = client.cmd(&["PTTL", &key]).unwrap().int().unwrap() > 0;
+            out.push(format!("{db} {key} {kind} {expires} {}", texts.join(",")));
+        }
+    }
+    out
+}
+
+fn offset(server: &Server) -> String {
+    server.info("master_repl_offset").unwrap()
+}
+
+/// Waits until the replica has everything, then compares.
+fn assert_same(primary: &Server, replica: &Server) {
+    until("the replica has the primary's offset", LIMIT, || {
+        let (p, r) = (offset(primary), offset(replica));
+        if p == r { Ok(()) } else { Err(format!("{r} of {p}")) }
+    });
+    let (p, r) = (contents(primary), contents(replica));
+    assert!(p.len() > 300, "the primary lost its data: {} keys", p.len());
+    for (a, b) in p.iter().zip(&r) {
+        assert_eq!(a, b);
+    }
+    assert_eq!(p.len(), r.len());
+}
+
+fn follow(replica: &Server, primary: &Server) {
+    let reply = replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
+    assert!(reply.is_ok(), "{reply:?}");
+    replica.wait_info("master_link_status", "up").unwrap();
+}
+
+/// Full sync, stream, partial sync after the link was cut, under writes; the data are equal after each.
+fn full_then_partial(primary: Program, replica: Program, primary_lines: &[&str], replica_lines: &[&str]) {
+    let mut lines = vec!["save \"\"", "repl-diskless-sync-delay 0"];
+    lines.extend(primary_lines);
+    let primary = Server::start(primary, &lines).unwrap();
+    let mut lines = vec!["save \"\""];
+    lines.extend(replica_lines);
+    let replica = Server::start(replica, &lines).unwrap();
+    let mut client = primary.client().unwrap();
+    fill(&mut client);
+    replica.line("SET stranger 1").unwrap();
+
+    follow(&replica, &primary);
+    client.line("SET after sync").unwrap();
+    client.line("INCR int").unwrap();
+    assert_same(&primary, &replica);
+
+    let (full, partial) = (primary.info("sync_full").unwrap(), primary.info("sync_partial_ok").unwrap());
+    client.line("CLIENT KILL TYPE replica").unwrap();
+    for i in 0..1000 {
+        client.line(&format!("SET while-away:{i} {i}")).unwrap();
+    }
+    until("a partial sync", LIMIT, || {
+        let now = primary.info("sync_partial_ok").unwrap();
+        if now == partial { Err("none yet") } else { Ok(()) }
+    });
+    assert_same(&primary, &replica);
+    assert_eq!(primary.info("sync_full").unwrap(), full, "the cut link cost a full sync");
+}
+
+#[test]
+fn ours_follows_ours_diskless() {
+    full_then_partial(Program::Ours, Program::Ours, &["repl-diskless-sync yes"], &["repl-diskless-load disabled"]);
+}
+
+#[test]
+fn ours_follows_ours_straight_into_memory() {
+    full_then_partial(Program::Ours, Program::Ours, &[], &["repl-diskless-load swapdb"]);
+}
+
+#[test]
+fn ours_follows_ours_by_way_of_disk() {
+    full_then_partial(Program::Ours, Program::Ours, &["repl-diskless-sync no"], &[]);
+}
+
+#[test]
+fn ours_follows_valkey_9_1() {
+    full_then_partial(Program::Valkey91, Program::Ours, &[], &[]);
+}
+
+#[test]
+fn ours_follows_valkey_9_1_by_way_of_disk() {
+    full_then_partial(
+        Program::Valkey91,
+        Program::Ours,
+        &["repl-diskless-sync no"],
+        &["repl-diskless-load on-empty-db"],
+    );
+}
+
+#[test]
+fn ours_follows_valkey_8_1() {
+    full_then_partial(Program::Valkey81, Program::Ours, &[], &[]);
+}
+
+#[test]
+fn ours_follows_redis_7_0() {
+    full_then_partial(Program::Redis70, Program::Ours, &[], &[]);
+}
+
+#[test]
+fn valkey_9_1_follows_ours() {
+    full_then_partial(Program::Ours, Program::Valkey91, &[], &[]);
+}
+
+#[test]
+fn valkey_9_1_follows_ours_by_way_of_disk() {
+    full_then_partial(Program::Ours, Program::Valkey91, &["repl-diskless-sync no"], &[]);
+}
+
+#[test]
+fn valkey_8_1_follows_ours() {
+    full_then_partial(Program::Ours, Program::Valkey81, &[], &[]);
+}
+
+#[test]
+fn a_replica_of_a_replica_has_the_same_data_and_offsets() {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let middle = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let last = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
+    fill(&mut primary.client().unwrap());
+    follow(&middle, &primary);
+    follow(&last, &middle);
+    primary.line("SET end-to-end yes").unwrap();
+    assert_same(&primary, &last);
+    assert_eq!(primary.info("master_replid").unwrap(), last.info("master_replid").unwrap());
+}
+
+#[test]
+fn a_promoted_replica_serves_its_old_peers_and_its_old_primary_by_partial_sync() {
+    let old = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let new = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let peer = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
+    fill(&mut old.client().unwrap());
+    follow(&new, &old);
+    follow(&peer, &old);
+    assert_same(&old, &new);
+    assert_same(&old, &peer);
+
+    assert!(new.line("REPLICAOF NO ONE").unwrap().is_ok());
+    follow(&peer, &new);
+    follow(&old, &new);
+    new.line("SET under-new-management yes").unwrap();
+    assert_same(&new, &peer);
+    assert_same(&new, &old);
+    assert_eq!(new.info("sync_full").unwrap(), "0");
+    assert_eq!(new.info("sync_partial_ok").unwrap(), "2");
+}
+
+#[test]
+fn failover_hands_over_without_a_full_sync_and_in_both_directions_with_valkey() {
+    for (a, b) in
+        [(Program::Ours, Program::Ours), (Program::Ours, Program::Valkey91), (Program::Valkey91, Program::Ours)]
+    {
+        let what = format!("{a:?} to {b:?}");
+        let first = Server::start(a, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
+        let second = Server::start(b, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
+        fill(&mut first.client().unwrap());
+        follow(&second, &first);
+        assert_same(&first, &second);
+        let reply = first.line(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 10000", second.port())).unwrap();
+        assert!(reply.is_ok(), "{what}: {reply:?}");
+        second.wait_info("role", "master").unwrap();
+        first.wait_info("role", "slave").unwrap();
+        first.wait_info("master_link_status", "up").unwrap();
+        first.wait_info("master_failover_state", "no-failover").unwrap();
+        second.line("SET moved yes").unwrap();
+        assert_same(&second, &first);
+        assert_eq!(second.info("sync_full").unwrap(), "0", "{what}");
+    }
+}
+
+#[test]
+fn wait_tells_how_many_replicas_hold_the_write() {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let mut client = primary.client().unwrap();
+    assert_eq!(client.line("WAIT 1 50").unwrap(), Reply::Int(0));
+    follow(&replica, &primary);
+    client.line("SET k v").unwrap();
+    assert_eq!(client.line("WAIT 1 0").unwrap(), Reply::Int(1));
+    assert_eq!(client.line("WAIT 2 50").unwrap(), Reply::Int(1));
+}
+
+#[test]
+fn a_transaction_reaches_the_replica_whole() {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let replica = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
+    follow(&replica, &primary);
+    let mut client = primary.client().unwrap();
+    for line in ["MULTI", "SET a 1", "INCR a", "RPUSH l x y"] {
+        client.line(line).unwrap();
+    }
+    assert_eq!(client.line("EXEC").unwrap().items().unwrap().len(), 3);
+    client.line("WAIT 1 0").unwrap();
+    assert_eq!(replica.line("GET a").unwrap().text().unwrap(), "2");
+    assert_eq!(replica.line("LLEN l").unwrap(), Reply::Int(2));
+}
+
+#[test]
+fn a_replica_needs_the_primarys_password() {
+    let primary = Server::start(Program::Ours, &["save \"\"", "requirepass \"a secret\""]).unwrap();
+    let replica = Server::start(Program::Ours, &["save \"\"", "masterauth wrong"]).unwrap();
+    replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
+    until("the refusal in the log", LIMIT, || {
+        if replica.log().contains("Unable to AUTH to PRIMARY") { Ok(()) } else { Err("not yet") }
+    });
+    assert!(replica.client().unwrap().cmd(&["CONFIG", "SET", "primaryauth", "a secret"]).unwrap().is_ok());
+    replica.wait_info("master_link_status", "up").unwrap();
+}
+
+/// Restarts the replica, by a kill or cleanly, and tells how the primary served it.
+fn restart_is_partial(lines: &[&str], kill: bool) {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let mut all = vec![format!("replicaof 127.0.0.1 {}", primary.port())];
+    all.extend(lines.iter().map(|l| (*l).to_owned()));
+    let mut replica = Server::start(Program::Ours, &all).unwrap();
+    replica.wait_info("master_link_status", "up").unwrap();
+    fill(&mut primary.client().unwrap());
+    assert_same(&primary, &replica);
+    let full = primary.info("sync_full").unwrap();
+    if kill {
+        replica.kill().unwrap();
+    } else {
+        assert!(replica.terminate().unwrap().success());
+    }
+    primary.line("SET while-it-was-down yes").unwrap();
+    replica.launch().unwrap();
+    replica.wait_info("master_link_status", "up").unwrap();
+    assert_same(&primary, &replica);
+    assert_eq!(primary.info("sync_full").unwrap(), full, "the restart cost a full sync ({lines:?}, kill: {kill})");
+}
+
+#[test]
+fn a_replica_with_append_only_file_restarts_by_partial_sync_cleanly_or_killed() {
+    restart_is_partial(&["appendonly yes", "save \"\""], false);
+    restart_is_partial(&["appendonly yes", "save \"\""], true);
+}
+
+#[test]
+fn a_replica_with_snapshots_restarts_by_partial_sync() {
+    restart_is_partial(&["save 900 1"], false);
+}
+
+#[test]
+fn a_primary_with_append_only_file_restarts_and_its_replica_goes_on_by_partial_sync() {
+    for kill in [false, true] {
+        let mut primary = Server::start(Program::Ours, &["save \"\"", "appendonly yes"]).unwrap();
+        let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
+        follow(&replica, &primary);
+        fill(&mut primary.client().unwrap());
+        assert_same(&primary, &replica);
+        if kill {
+            primary.kill().unwrap();
+        } else {
+            assert!(primary.terminate().unwrap().success());
+        }
+        primary.launch().unwrap();
+        replica.wait_info("master_link_status", "up").unwrap();
+        primary.line("SET after-restart yes").unwrap();
+        assert_same(&primary, &replica);
+        assert_eq!(primary.info("sync_full").unwrap(), "0", "kill: {kill}");
+    }
+}
