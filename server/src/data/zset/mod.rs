@@ -260,7 +260,7 @@ impl Zset {
     pub fn lex_ranks(&self, range: &LexRange<'_>) -> Range<usize> {
         let rank = |before: &dyn Fn(&[u8]) -> bool| match &self.0 {
             Repr::Listpack(lp) => compact::iter(lp).take_while(|(member, _)| member.with_text(before)).count(),
-            Repr::Ordered(set) => set.partition(|_, member| before(member)),
+            Repr::Ordered(set) => set.partition_members(before),
         };
         let start = rank(&|member| range.is_before(member));
         start..rank(&|member| range.is_before_end(member)).max(start)

@@ -148,15 +148,15 @@ impl Ordered {
     /// Rank and score of a member.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let score = self.score(member)?;
-        Some((self.partition(|s, m| (s, m) < (score, member)), score))
+        Some((self.tree.partition(|i| i.order(score, member) == Ordering::Less), score))
     }
 
-    /// Number of members for which `before` is true, which all come before the others.
-    pub fn partition(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
-        self.tree.partition(|i| before(i.score, i.member()))
+    /// Number of members for whose text `before` is true, which all come before the others.
+    pub fn partition_members(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+        self.tree.partition(|i| before(i.member()))
     }
 
-    /// As [`partition`](Self::partition), where only scores matter: members are not looked at.
+    /// Number of members for whose score `before` is true, which all come before the others. Texts are not looked at.
     pub fn partition_scores(&self, before: impl Fn(f64) -> bool) -> usize {
         self.tree.partition(|i| before(i.score))
     }
