@@ -4,7 +4,7 @@
 //! total bytes u32 LE | elements u16 LE (0xFFFF: count them) | entry ... | 0xFF
 //! ```
 //!
-//! See [`entry`] for the entries. A [`Listpack`] is always well formed: [`Listpack::from_bytes`] checks every entry, and nothing
+//! The entries' layout stands in `entry.rs`. A [`Listpack`] is always well formed: [`Listpack::from_bytes`] checks every entry, and nothing
 //! else makes one from foreign bytes. What the elements mean (fields and values, members and scores) is the owner's affair.
 //!
 //! A [`Pos`] names an element by its place in the bytes. Any change to the listpack makes all of them void but the one that the
