@@ -8,6 +8,10 @@
 
 pub mod api;
 pub mod clock;
+pub mod controller;
+pub mod http;
 pub mod instance;
 pub mod leader;
+pub mod metrics;
 pub mod resources;
+pub mod run;

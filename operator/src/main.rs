@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use valkey_operator::api;
+use tracing_subscriber::EnvFilter;
+use valkey_operator::{api, run};
 
 /// Keeps replicated Valkey pairs alive.
 #[derive(Parser)]
@@ -15,13 +16,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look after all resources of a cluster.
+    Run {
+        #[command(flatten)]
+        arguments: run::Arguments,
+        /// What to log, such as `info` or `valkey_operator=debug`.
+        #[arg(long, env = "LOG", default_value = "info")]
+        log: String,
+        /// How to log.
+        #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
+        log_format: LogFormat,
+    },
     /// Print the CustomResourceDefinition as YAML.
     Crd,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Crd => api::crd_yaml().map(|text| print!("{text}")).map_err(|e| e.to_string()),
+        Command::Run { arguments, log, log_format } => start_log(&log, log_format).and_then(|()| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let done = runtime.map(|runtime| runtime.block_on(run::run(arguments)));
+            done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        }),
+        Command::Crd => api::crd_yaml().map(|text| print!("{text}")).map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,4 +53,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    match format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
 }

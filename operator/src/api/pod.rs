@@ -91,7 +91,7 @@ impl Default for PodTemplate {
 pub struct Services {
     /// `<name>-rw`, which leads to the primary.
     pub rw: ServiceTemplate,
-    /// `<name>-ro`, which leads to the replicas that are in step, and to the primary while there is none.
+    /// `<name>-ro`, which leads to the replicas that are in step; with a single instance, to that.
     pub ro: ServiceTemplate,
 }
 

@@ -65,7 +65,7 @@ impl ValkeyReplicationStatus {
     pub fn set_record(&mut self, mut record: Record) {
         self.primary = record.primary.as_ref().map(|life| life.name.clone());
         self.epoch = record.epoch;
-        self.phase = format!("{:?}", record.phase);
+        record.phase.as_str().clone_into(&mut self.phase);
         self.failovers = std::mem::take(&mut record.failovers);
         self.record = Some(record);
     }

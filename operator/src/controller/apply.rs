@@ -1,0 +1,171 @@
+//! Server-side apply that knows when there is nothing to do: an object is sent only when what is wanted has changed
+//! since it was last sent, or when somebody else has changed the object.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+/// The field manager of everything that is applied.
+pub(super) const MANAGER: &str = "valkey-operator";
+/// How long one call to the API server may take.
+pub(super) const CALL: Duration = Duration::from_secs(5);
+
+/// Why a call came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+    #[error("the API server did not answer in time")]
+    Late(#[from] tokio::time::error::Elapsed),
+    #[error("an object could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// Whether somebody else has written in between.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_conflict())
+    }
+}
+
+/// A call to the API server, bounded.
+pub(super) async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+    Ok(timeout(CALL, call).await??)
+}
+
+/// The versions of the objects that stand, as the watches last saw them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing(Arc<Mutex<HashMap<Key, String>>>);
+
+/// Kind, namespace, name.
+type Key = (String, String, String);
+
+impl Standing {
+    pub fn note<K: Resource<DynamicType = ()>>(&self, meta: &ObjectMeta) {
+        if let Some(version) = version(meta) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key::<K>(meta), version);
+        }
+    }
+
+    pub fn forget<K: Resource<DynamicType = ()>>(&self, meta: &ObjectMeta) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key::<K>(meta));
+    }
+
+    fn get(&self, key: &Key) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+fn key<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> Key {
+    (K::kind(&()).into_owned(), meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+/// What changes when somebody changes the object on purpose: the generation, which a status leaves alone, where the
+/// kind has one.
+fn version(meta: &ObjectMeta) -> Option<String> {
+    meta.generation.map(|generation| format!("g{generation}")).or_else(|| meta.resource_version.clone())
+}
+
+/// Applies the objects of one resource.
+pub(super) struct Applier {
+    client: Client,
+    standing: Standing,
+    /// What was sent last, and the version that came of it.
+    sent: HashMap<Key, (u64, Option<String>)>,
+}
+
+impl Applier {
+    pub fn new(client: Client, standing: Standing) -> Self {
+        Self { client, standing, sent: HashMap::new() }
+    }
+
+    /// Applies an object unless it stands as wanted.
+    pub async fn apply<K>(&mut self, object: &K) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug,
+    {
+        let key = key::<K>(object.meta());
+        let mut hasher = DefaultHasher::new();
+        serde_json::to_string(object)?.hash(&mut hasher);
+        let wanted = hasher.finish();
+        if let Some((sent, version)) = self.sent.get(&key)
+            && *sent == wanted
+            && self.standing.get(&key) == *version
+        {
+            return Ok(());
+        }
+        let written = server_side_apply(&self.client, object).await?;
+        tracing::debug!(kind = key.0, name = key.2, "applied");
+        self.sent.insert(key, (wanted, version(written.meta())));
+        Ok(())
+    }
+
+    /// Deletes an object that is no longer wanted, if it stands.
+    pub async fn remove<K>(&mut self, namespace: &str, name: &str) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    {
+        let meta = ObjectMeta { namespace: Some(namespace.into()), name: Some(name.into()), ..ObjectMeta::default() };
+        let key = key::<K>(&meta);
+        if self.standing.get(&key).is_none() {
+            return Ok(());
+        }
+        self.sent.remove(&key);
+        let api = Api::<K>::namespaced(self.client.clone(), namespace);
+        match call(api.delete(name, &DeleteParams::default())).await {
+            Err(Error::Kube(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
+            deleted => deleted.map(|_| ()),
+        }
+    }
+}
+
+/// Applies an object. A resource version in its metadata makes it fail when somebody else has written since.
+pub(super) async fn server_side_apply<K>(client: &Client, object: &K) -> Result<K, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug,
+{
+    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let parameters = PatchParams::apply(MANAGER).force();
+    call(api.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::ConfigMap};
+
+    use super::*;
+
+    fn meta(generation: Option<i64>, version: &str) -> ObjectMeta {
+        ObjectMeta {
+            namespace: Some("shop".into()),
+            name: Some("pair".into()),
+            generation,
+            resource_version: Some(version.into()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_change_of_status_is_no_reason_to_apply_anew() {
+        let standing = Standing::default();
+        standing.note::<StatefulSet>(&meta(Some(3), "10"));
+        let before = standing.get(&key::<StatefulSet>(&meta(None, "")));
+        standing.note::<StatefulSet>(&meta(Some(3), "11"));
+        assert_eq!(standing.get(&key::<StatefulSet>(&meta(None, ""))), before);
+        assert_eq!(standing.get(&key::<ConfigMap>(&meta(None, ""))), None);
+        standing.forget::<StatefulSet>(&meta(None, ""));
+        assert_eq!(standing.get(&key::<StatefulSet>(&meta(None, ""))), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! Makes and keeps the objects of one resource. A task of its own, so that a slow API server does not hold up a failover.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::{PersistentVolumeClaim, Secret},
+        policy::v1::PodDisruptionBudget,
+    },
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Shared,
+    apply::{self, Applier, MANAGER, call},
+};
+use crate::{
+    api::ValkeyReplication,
+    instance::Password,
+    resources::{self, Context, Names, auth, memory},
+};
+
+/// How often secrets and claims are looked at although nothing is known to have changed: they are not watched, so that
+/// the operator needs no right to list secrets.
+const REVIEW: Duration = Duration::from_secs(60);
+/// The first and the longest pause after a failure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What the builder tells the keeper.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Built {
+    /// The generation whose objects stand.
+    pub generation: Option<i64>,
+    /// What the instances ask for.
+    pub password: Option<Password>,
+    /// Why the objects cannot be made.
+    pub problem: Option<String>,
+}
+
+/// What keeps the objects from being made.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Resource(#[from] resources::Error),
+    #[error(transparent)]
+    Api(#[from] apply::Error),
+    #[error("Secret {name} has no key {key}; make it, or let spec.auth name another")]
+    NoPassword { name: String, key: String },
+    #[error("no random numbers for a password: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("the resource breaks a rule of its definition: {0}")]
+    Rule(String),
+}
+
+/// The task's state.
+pub(super) struct Builder {
+    shared: Arc<Shared>,
+    resource: watch::Receiver<Arc<ValkeyReplication>>,
+    /// How many pods the engine wants; nothing until it has spoken.
+    replicas: watch::Receiver<Option<u32>>,
+    /// Something of the resource changed in the cluster.
+    touched: Arc<Notify>,
+    built: watch::Sender<Built>,
+    applier: Applier,
+    password: Option<Password>,
+    reviewed: Option<Instant>,
+    /// The size that each claim was last seen to ask for.
+    claims: HashMap<String, u64>,
+}
+
+impl Builder {
+    pub fn new(
+        shared: Arc<Shared>,
+        resource: watch::Receiver<Arc<ValkeyReplication>>,
+        replicas: watch::Receiver<Option<u32>>,
+        touched: Arc<Notify>,
+        built: watch::Sender<Built>,
+    ) -> Self {
+        let applier = Applier::new(shared.client.clone(), shared.standing.clone());
+        Self {
+            shared,
+            resource,
+            replicas,
+            touched,
+            built,
+            applier,
+            password: None,
+            reviewed: None,
+            claims: HashMap::new(),
+        }
+    }
+
+    pub async fn run(mut self) {
+        let mut pause = PAUSES.0;
+        loop {
+            let resource = self.resource.borrow_and_update().clone();
+            let next = match self.build(&resource).await {
+                Ok(()) => {
+                    pause = PAUSES.0;
+                    self.report(|built| {
+                        built.generation = resource.metadata.generation;
+                        built.problem = None;
+                    });
+                    REVIEW
+                }
+                Err(error) => {
+                    tracing::warn!("objects not made: {error}");
+                    self.shared.metrics.build_failures.inc();
+                    self.reviewed = None;
+                    self.report(|built| built.problem = Some(error.to_string()));
+                    pause = (pause * 2).min(PAUSES.1);
+                    pause
+                }
+            };
+            let deadline = Instant::now() + next;
+            tokio::select! {
+                changed = self.resource.changed() => if changed.is_err() { return },
+                changed = self.replicas.changed() => if changed.is_err() { return },
+                () = self.touched.notified() => {}
+                () = sleep_until(deadline) => {}
+            }
+        }
+    }
+
+    fn report(&self, change: impl FnOnce(&mut Built)) {
+        self.built.send_if_modified(|built| {
+            let before = built.clone();
+            change(built);
+            *built != before
+        });
+    }
+
+    async fn build(&mut self, resource: &ValkeyReplication) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        let _turn = shared.builds.acquire().await;
+        let names = Names::of(resource)?;
+        if resource.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        resource.validate_cel().map_err(|errors| Error::Rule(errors.to_string()))?;
+        let due = self.reviewed.is_none_or(|at| at.elapsed() >= REVIEW);
+        if due {
+            self.secrets(resource, &names).await?;
+        }
+        if resource.spec.paused {
+            return Ok(());
+        }
+        let live = self.shared.set(&names);
+        let asked = resource.spec.instances;
+        let replicas = match *self.replicas.borrow_and_update() {
+            Some(replicas) => i32::try_from(replicas).unwrap_or(asked),
+            // Not before the engine has spoken: who is to leave may still be needed.
+            None => live.as_ref().and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(asked).max(asked),
+        };
+        let context = Context { server_image: &self.shared.options.server_image, replicas, live: live.as_deref() };
+        let desired = resources::build(resource, &context)?;
+        // What pods mount and are found by stands before the pods do.
+        self.applier.apply(&desired.config).await?;
+        for service in &desired.services {
+            self.applier.apply(service).await?;
+        }
+        match &desired.budget {
+            Some(budget) => self.applier.apply(budget).await?,
+            None => self.applier.remove::<PodDisruptionBudget>(names.namespace, &names.set()).await?,
+        }
+        self.applier.apply(&desired.stateful_set).await?;
+        self.grow_claims(resource, &names, replicas, due).await?;
+        if due {
+            self.reviewed = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Reads the password, makes one if there is none, and renders the file that the servers read.
+    async fn secrets(&mut self, resource: &ValkeyReplication, names: &Names<'_>) -> Result<(), Error> {
+        let api: Api<Secret> = Api::namespaced(self.shared.client.clone(), names.namespace);
+        let (name, key) = auth::source(resource, names);
+        let value = |secret: &Secret| secret.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
+        let mut password = call(api.get_opt(&name)).await?.as_ref().and_then(value);
+        if password.is_none() && resource.spec.auth.secret_name.is_none() && !resource.spec.paused {
+            let secret = auth::generated(resource, names, &auth::password()?)?;
+            match call(api.create(&PostParams::default(), &secret)).await {
+                Ok(secret) => {
+                    tracing::info!(secret = name, "a password was generated");
+                    password = value(&secret);
+                }
+                // Another was faster, or a person emptied it; the next look will tell.
+                Err(apply::Error::Kube(kube::Error::Api(status))) if status.is_already_exists() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let password = password.ok_or_else(|| Error::NoPassword { name, key: key.to_owned() })?;
+        let rendered = auth::rendered(resource, names, &password)?;
+        let password = Password(password.into());
+        if self.password.as_ref() != Some(&password) && !resource.spec.paused {
+            apply::server_side_apply(&self.shared.client, &rendered).await?;
+        }
+        self.password = Some(password.clone());
+        self.report(|built| built.password = Some(password));
+        Ok(())
+    }
+
+    /// Asks for the wanted size where a claim stands that asks for less.
+    async fn grow_claims(
+        &mut self,
+        resource: &ValkeyReplication,
+        names: &Names<'_>,
+        replicas: i32,
+        due: bool,
+    ) -> Result<(), Error> {
+        let storage = &resource.spec.storage;
+        let Some(wanted) = memory::bytes(&storage.size).filter(|_| !storage.ephemeral) else { return Ok(()) };
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.shared.client.clone(), names.namespace);
+        for ordinal in 0..u32::try_from(replicas).unwrap_or(0) {
+            let name = names.claim(ordinal);
+            if !due && self.claims.get(&name).is_some_and(|size| *size >= wanted) {
+                continue;
+            }
+            let Some(claim) = call(api.get_opt(&name)).await? else {
+                self.claims.remove(&name);
+                continue;
+            };
+            let asks = claim
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"))
+                .and_then(|size| memory::bytes(&size.0))
+                .unwrap_or(0);
+            if asks < wanted {
+                let grown = json!({"spec": {"resources": {"requests": {"storage": storage.size}}}});
+                let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+                call(api.patch(&name, &parameters, &Patch::Merge(grown))).await?;
+                tracing::info!(claim = name, size = storage.size, "the claim grows");
+            }
+            self.claims.insert(name, asks.max(wanted));
+        }
+        Ok(())
+    }
+}

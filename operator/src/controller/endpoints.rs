@@ -1,0 +1,96 @@
+//! Writes the EndpointSlices behind `<name>-rw` and `<name>-ro`.
+
+use std::collections::HashMap;
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{Client, ResourceExt};
+use tokio::time::{Duration, Instant};
+
+use super::apply::{Error, server_side_apply};
+use crate::{
+    api::ValkeyReplication,
+    resources::{
+        Names,
+        slice::{self, Server},
+    },
+};
+
+/// On a slice: the epoch that it follows from. Never goes back.
+const EPOCH: &str = "valkey-repl.dev/epoch";
+/// How long the watch may take to show a write of ours before another's is suspected.
+const ECHO: Duration = Duration::from_secs(2);
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What was written to the slices of one resource.
+#[derive(Default)]
+pub(super) struct Writer {
+    written: HashMap<String, Written>,
+    not_before: Option<Instant>,
+}
+
+struct Written {
+    servers: Vec<Server>,
+    version: Option<String>,
+    at: Instant,
+}
+
+impl Writer {
+    /// Makes a slice lead to these servers, unless it does. `live` is the slice as the watch last saw it.
+    pub async fn write(
+        &mut self,
+        client: &Client,
+        resource: &ValkeyReplication,
+        service: &str,
+        epoch: u64,
+        servers: &[Server],
+        live: Option<&EndpointSlice>,
+    ) -> Result<(), Error> {
+        if self.not_before.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let Ok(names) = Names::of(resource) else { return Ok(()) };
+        let Ok(mut wanted) = slice::build(resource, &names, service, servers) else { return Ok(()) };
+        match live {
+            None if servers.is_empty() => return Ok(()),
+            // Its family cannot be changed; one without addresses says nothing about it.
+            Some(live) if servers.is_empty() => wanted.address_type.clone_from(&live.address_type),
+            _ => {}
+        }
+        let known = live.and_then(EndpointSlice::resource_version);
+        if let Some(written) = self.written.get(service)
+            && written.servers == servers
+            && (written.version == known || written.at.elapsed() < ECHO)
+        {
+            return Ok(());
+        }
+        if let Some(live) = live {
+            let newer =
+                live.annotations().get(EPOCH).and_then(|text| text.parse().ok()).is_some_and(|was: u64| was > epoch);
+            if newer {
+                tracing::warn!(service, epoch, "left alone: it follows from a newer epoch");
+                return Ok(());
+            }
+        }
+        wanted.annotations_mut().insert(EPOCH.into(), epoch.to_string());
+        // Whoever wrote since we looked knew better than we.
+        let standing = self.written.get(service).filter(|w| w.at.elapsed() < ECHO).and_then(|w| w.version.clone());
+        wanted.metadata.resource_version = standing.or(known);
+        match server_side_apply(client, &wanted).await {
+            Ok(slice) => {
+                let pods = servers.iter().map(|server| server.pod.as_str()).collect::<Vec<_>>().join(", ");
+                tracing::info!(service, epoch, "leads to [{pods}]");
+                self.written.insert(
+                    service.to_owned(),
+                    Written { servers: servers.to_vec(), version: slice.resource_version(), at: Instant::now() },
+                );
+                Ok(())
+            }
+            Err(error) => {
+                self.not_before = Some(Instant::now() + if error.is_conflict() { PAUSE / 10 } else { PAUSE });
+                self.written.remove(service);
+                Err(error)
+            }
+        }
+    }
+}

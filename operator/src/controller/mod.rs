@@ -1,0 +1,103 @@
+//! The operator in a cluster. Policy is the engine's; here things are seen, kept, written and told.
+//!
+//! For each resource there are two tasks. The [`keeper`] is the fast one: it looks at the instances and their pods, asks
+//! the engine, writes the record, sends commands. The [`builder`] is the slow one: it makes the objects and keeps them as
+//! they should be. Watches and connections wake them; neither waits for the other.
+//!
+//! | file | says |
+//! |---|---|
+//! | `watches` | what is watched, and whom a change wakes |
+//! | `registry` | the tasks of each resource |
+//! | `keeper` | one turn: observe → decide → record → commands → endpoints → status |
+//! | `stored` | the record as it stands in the API server, read and written with its version |
+//! | `builder` | validate → build → apply |
+//! | `apply` | server-side apply that knows when there is nothing to do |
+//! | `observe` | pods and answers put together for the engine (pure) |
+//! | `rollout` | who restarts next (pure) |
+//! | `report` | what status says, and when that is worth a write (pure) |
+//! | `endpoints` | the EndpointSlices |
+//! | `nodes` | which nodes are gone or draining |
+//! | `events` | events for people |
+
+mod apply;
+mod builder;
+mod endpoints;
+mod events;
+mod keeper;
+mod nodes;
+mod observe;
+mod registry;
+mod report;
+mod rollout;
+mod stored;
+mod watches;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod, discovery::v1::EndpointSlice};
+use kube::{
+    Client,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio::sync::{Semaphore, watch};
+use valkey_repl_engine::Leadership;
+
+use crate::{metrics::Metrics, resources::Names};
+
+/// How the controller is to work.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The image of the native server, for resources that name none.
+    pub server_image: String,
+    /// The namespaces to look at; none: all.
+    pub namespaces: Vec<String>,
+    /// Who this operator is: its pod's name.
+    pub identity: String,
+}
+
+/// How many resources may be built at once, so that the start of an operator does not drown the API server.
+const BUILDS: usize = 16;
+
+/// What the tasks of all resources in one scope share.
+struct Shared {
+    client: Client,
+    options: Arc<Options>,
+    leads: watch::Receiver<Option<Leadership>>,
+    metrics: Arc<Metrics>,
+    builds: Semaphore,
+    standing: apply::Standing,
+    pods: Store<Pod>,
+    sets: Store<StatefulSet>,
+    slices: Store<EndpointSlice>,
+    nodes: nodes::Nodes,
+}
+
+impl Shared {
+    fn pod(&self, names: &Names<'_>, ordinal: u32) -> Option<Arc<Pod>> {
+        self.pods.get(&ObjectRef::new(&names.pod(ordinal)).within(names.namespace))
+    }
+
+    fn set(&self, names: &Names<'_>) -> Option<Arc<StatefulSet>> {
+        self.sets.get(&ObjectRef::new(&names.set()).within(names.namespace))
+    }
+
+    fn slice(&self, names: &Names<'_>, service: &str) -> Option<Arc<EndpointSlice>> {
+        self.slices.get(&ObjectRef::new(service).within(names.namespace))
+    }
+}
+
+/// Looks after all resources until dropped. To be run only while leading; dropping it stops everything at once.
+pub async fn run(
+    client: Client,
+    options: Arc<Options>,
+    leads: watch::Receiver<Option<Leadership>>,
+    metrics: Arc<Metrics>,
+) {
+    let nodes = nodes::Nodes::watch(client.clone());
+    let scopes =
+        if options.namespaces.is_empty() { vec![None] } else { options.namespaces.iter().cloned().map(Some).collect() };
+    let watches = scopes.into_iter().map(|namespace| {
+        watches::run(client.clone(), namespace, options.clone(), leads.clone(), metrics.clone(), nodes.clone())
+    });
+    futures::future::join_all(watches).await;
+}

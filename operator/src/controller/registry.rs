@@ -1,0 +1,122 @@
+//! The tasks of each resource.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tracing::Instrument;
+
+use super::{
+    Shared,
+    builder::{Builder, Built},
+    keeper::Keeper,
+};
+use crate::api::ValkeyReplication;
+
+/// Namespace and name.
+pub(super) type Key = (String, String);
+
+/// The resources that are looked after.
+pub(super) struct Registry {
+    shared: Arc<Shared>,
+    tasks: HashMap<Key, Tasks>,
+}
+
+struct Tasks {
+    uid: Option<String>,
+    resource: watch::Sender<Arc<ValkeyReplication>>,
+    news: Arc<Notify>,
+    touched: Arc<Notify>,
+    handles: [JoinHandle<()>; 2],
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.handles.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Registry {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, tasks: HashMap::new() }
+    }
+
+    /// A resource is there, or has changed.
+    pub fn show(&mut self, resource: ValkeyReplication) {
+        let Some(key) = key(&resource) else { return };
+        let resource = Arc::new(resource);
+        if let Some(tasks) = self.tasks.get(&key).filter(|tasks| tasks.uid == resource.metadata.uid) {
+            tasks.resource.send_replace(resource);
+            return;
+        }
+        let tasks = self.start(&key, resource);
+        // What looked after one of the same name before ends here.
+        self.tasks.insert(key, tasks);
+        self.count();
+    }
+
+    /// A resource is gone.
+    pub fn forget(&mut self, key: &Key) {
+        if self.tasks.remove(key).is_some() {
+            tracing::info!(namespace = key.0, name = key.1, "no longer looked after");
+        }
+        self.count();
+    }
+
+    /// Only these are there.
+    pub fn retain(&mut self, keys: &std::collections::HashSet<Key>) {
+        let gone: Vec<_> = self.tasks.keys().filter(|key| !keys.contains(*key)).cloned().collect();
+        gone.iter().for_each(|key| self.forget(key));
+    }
+
+    /// A pod or a slice of a resource changed.
+    pub fn wake(&self, key: &Key) {
+        if let Some(tasks) = self.tasks.get(key) {
+            tasks.news.notify_one();
+        }
+    }
+
+    /// An object that the operator made for a resource changed.
+    pub fn touch(&self, key: &Key) {
+        if let Some(tasks) = self.tasks.get(key) {
+            tasks.touched.notify_one();
+            tasks.news.notify_one();
+        }
+    }
+
+    /// Something changed that may concern every resource.
+    pub fn wake_all(&self) {
+        self.tasks.values().for_each(|tasks| tasks.news.notify_one());
+    }
+
+    fn start(&self, key: &Key, resource: Arc<ValkeyReplication>) -> Tasks {
+        let uid = resource.metadata.uid.clone();
+        let (resource, shown) = watch::channel(resource);
+        let (replicas, asked) = watch::channel(None);
+        let (built, standing) = watch::channel(Built::default());
+        let (news, touched) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let builder = Builder::new(self.shared.clone(), shown.clone(), asked, touched.clone(), built);
+        let keeper = Keeper::new(self.shared.clone(), key, shown, standing, replicas, news.clone());
+        let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
+        Tasks {
+            uid,
+            resource,
+            news,
+            touched,
+            handles: [
+                tokio::spawn(builder.run().instrument(span.clone())),
+                tokio::spawn(keeper.run().instrument(span)),
+            ],
+        }
+    }
+
+    fn count(&self) {
+        self.shared.metrics.resources.set(i64::try_from(self.tasks.len()).unwrap_or(i64::MAX));
+    }
+}
+
+pub(super) fn key(resource: &ValkeyReplication) -> Option<Key> {
+    Some((resource.metadata.namespace.clone()?, resource.metadata.name.clone()?))
+}

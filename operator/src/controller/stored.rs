@@ -1,0 +1,97 @@
+//! The record as it stands in the API server: read anew on every doubt, written only over the version that was read.
+
+use std::{collections::VecDeque, time::Duration};
+
+use kube::{Api, api::PostParams};
+use tokio::time::timeout;
+use valkey_repl_engine::{Record, observe::Millis};
+
+use super::apply::Error;
+use crate::{
+    api::{ValkeyReplication, ValkeyReplicationStatus},
+    clock::boottime_ms,
+};
+
+/// How many versions of one's own are remembered, to tell their echo from another's writing.
+const OWN: usize = 8;
+
+/// The resource with its record, as last read or written by this operator.
+pub(super) struct Stored {
+    object: ValkeyReplication,
+    record: Option<Record>,
+    /// When the read or write that returned it was asked for.
+    pub read_ms: Millis,
+    /// When the record with this term was first seen.
+    pub seen_ms: Millis,
+    own: VecDeque<String>,
+}
+
+impl Stored {
+    /// Reads it from the API server itself, not from a cache.
+    pub async fn read(
+        api: &Api<ValkeyReplication>,
+        name: &str,
+        patience: Duration,
+        before: Option<&Self>,
+    ) -> Result<Self, Error> {
+        let read_ms = boottime_ms();
+        let object = timeout(patience, api.get(name)).await??;
+        let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);
+        let same = before.filter(|before| before.term() == record.as_ref().map(|record| record.term));
+        let mut own = before.map(|before| before.own.clone()).unwrap_or_default();
+        remember(&mut own, &object);
+        Ok(Self { seen_ms: same.map_or_else(boottime_ms, |before| before.seen_ms), object, record, read_ms, own })
+    }
+
+    /// Writes a status; fails with a conflict when anybody has written since this was read.
+    pub async fn write(
+        &mut self,
+        api: &Api<ValkeyReplication>,
+        status: ValkeyReplicationStatus,
+        patience: Duration,
+    ) -> Result<(), Error> {
+        let mut wanted = self.object.clone();
+        let name = wanted.metadata.name.clone().unwrap_or_default();
+        wanted.status = Some(status);
+        let asked_ms = boottime_ms();
+        let object = timeout(patience, api.replace_status(&name, &PostParams::default(), &wanted)).await??;
+        let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);
+        if record.as_ref().map(|record| record.term) != self.term() {
+            self.seen_ms = boottime_ms();
+        }
+        remember(&mut self.own, &object);
+        (self.object, self.record, self.read_ms) = (object, record, asked_ms);
+        Ok(())
+    }
+
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    pub fn status(&self) -> Option<&ValkeyReplicationStatus> {
+        self.object.status.as_ref()
+    }
+
+    /// Whether a resource that the watch shows has a record that is not of our writing.
+    pub fn is_challenged_by(&self, shown: &ValkeyReplication) -> bool {
+        let version = shown.metadata.resource_version.as_ref();
+        version.is_some_and(|version| !self.own.contains(version))
+            && shown.status.as_ref().and_then(ValkeyReplicationStatus::record) != self.record
+    }
+
+    /// Whether it is the same object: not one that was deleted and made again under the same name.
+    pub fn is_of(&self, shown: &ValkeyReplication) -> bool {
+        self.object.metadata.uid == shown.metadata.uid
+    }
+
+    fn term(&self) -> Option<u64> {
+        self.record.as_ref().map(|record| record.term)
+    }
+}
+
+fn remember(own: &mut VecDeque<String>, object: &ValkeyReplication) {
+    own.extend(object.metadata.resource_version.clone());
+    while own.len() > OWN {
+        own.pop_front();
+    }
+}

@@ -1,0 +1,274 @@
+//! What is watched, and whom a change wakes.
+
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, Pod, Service},
+    discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{ObjectMeta, PartialObjectMeta},
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Lookup, Store},
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, watch};
+use valkey_repl_engine::Leadership;
+
+use super::{
+    BUILDS, Options, Shared, apply, nodes,
+    registry::{Key, Registry},
+};
+use crate::{api::ValkeyReplication, metrics::Metrics, resources::names::NAME_LABEL};
+
+/// What a watch says.
+enum News {
+    Shown(Box<ValkeyReplication>),
+    Gone(Key),
+    /// All that are there, after a new start of the watch.
+    All(HashSet<Key>),
+    /// A pod or a slice of this resource changed.
+    Wake(Key),
+    /// An object of this resource that the operator made changed.
+    Touch(Key),
+    WakeAll,
+}
+
+/// Watches one namespace, or all, and looks after what it finds, until dropped.
+pub(super) async fn run(
+    client: Client,
+    namespace: Option<String>,
+    options: Arc<Options>,
+    leads: watch::Receiver<Option<Leadership>>,
+    metrics: Arc<Metrics>,
+    nodes: nodes::Nodes,
+) {
+    let scope = Scope { client: client.clone(), namespace };
+    let standing = apply::Standing::default();
+    let (pods, pod_news) = scope.reflect::<Pod>(slim_pod, News::Wake, None);
+    let (sets, set_news) = scope.reflect::<StatefulSet>(slim, News::Touch, Some(standing.clone()));
+    let (slices, slice_news) = scope.reflect::<EndpointSlice>(slim, News::Wake, None);
+    let node_news = futures::stream::unfold(nodes.changes(), async |mut changes| {
+        changes.changed().await.ok()?;
+        Some((News::WakeAll, changes))
+    });
+    // Stores that are not filled yet must not be taken for an empty cluster.
+    let ready = (pods.clone(), sets.clone(), slices.clone());
+    let shared = Arc::new(Shared {
+        client,
+        options,
+        leads,
+        metrics,
+        builds: Semaphore::new(BUILDS),
+        standing: standing.clone(),
+        pods,
+        sets,
+        slices,
+        nodes,
+    });
+    let mut registry = Registry::new(shared);
+    let mut objects = futures::stream::select_all([
+        pod_news,
+        set_news,
+        slice_news,
+        scope.trace::<ConfigMap>(standing.clone()),
+        scope.trace::<Service>(standing.clone()),
+        scope.trace::<PodDisruptionBudget>(standing),
+        node_news.boxed(),
+    ]);
+    let filled = async {
+        // An error means that the stream has ended, which it does only with this future.
+        let _ = tokio::join!(ready.0.wait_until_ready(), ready.1.wait_until_ready(), ready.2.wait_until_ready());
+    };
+    tokio::pin!(filled);
+    loop {
+        tokio::select! {
+            () = &mut filled => break,
+            news = objects.next() => if news.is_none() { return },
+        }
+    }
+    let mut all = futures::stream::select(objects, scope.resources());
+    while let Some(news) = all.next().await {
+        match news {
+            News::Shown(resource) => registry.show(*resource),
+            News::Gone(key) => registry.forget(&key),
+            News::All(keys) => registry.retain(&keys),
+            News::Wake(key) => registry.wake(&key),
+            News::Touch(key) => registry.touch(&key),
+            News::WakeAll => registry.wake_all(),
+        }
+    }
+}
+
+struct Scope {
+    client: Client,
+    namespace: Option<String>,
+}
+
+impl Scope {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// Watches the objects of this kind that the operator made, keeps them at hand, and says whose changed.
+    fn reflect<K>(
+        &self,
+        slim: fn(&mut K),
+        news: fn(Key) -> News,
+        standing: Option<apply::Standing>,
+    ) -> (Store<K>, BoxStream<'static, News>)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Lookup<DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (store, writer) = reflector::store();
+        let stream = watcher(self.api::<K>(), watcher::Config::default().labels(NAME_LABEL));
+        let stream = reflector::reflector(writer, stream.default_backoff().modify(slim));
+        let changes = changed(stream, K::meta, news, move |meta, there| note::<K>(standing.as_ref(), meta, there));
+        (store, changes.boxed())
+    }
+
+    /// Watches the metadata of the objects of this kind that the operator made, and says whose changed.
+    fn trace<K>(&self, standing: apply::Standing) -> BoxStream<'static, News>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let api = self.api::<PartialObjectMeta<K>>();
+        let stream = watcher(api, watcher::Config::default().labels(NAME_LABEL));
+        changed(stream.default_backoff(), PartialObjectMeta::<K>::meta, News::Touch, move |meta, there| {
+            note::<K>(Some(&standing), meta, there);
+        })
+        .boxed()
+    }
+
+    /// Watches the resources themselves. One that cannot be read does not hide the others.
+    fn resources(&self) -> BoxStream<'static, News> {
+        let api: Api<DeserializeGuard<ValkeyReplication>> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let mut seen = HashSet::new();
+        watcher(api, watcher::Config::default())
+            .default_backoff()
+            .filter_map(move |event| {
+                let show = |guard: DeserializeGuard<ValkeyReplication>, seen: &mut HashSet<Key>| match guard.0 {
+                    Ok(resource) => {
+                        seen.extend(super::registry::key(&resource));
+                        Some(News::Shown(Box::new(resource)))
+                    }
+                    Err(invalid) => {
+                        // It is there: whoever looks after it goes on with what was last read of it.
+                        seen.extend(named(&invalid.metadata));
+                        tracing::error!(
+                            namespace = invalid.metadata.namespace,
+                            name = invalid.metadata.name,
+                            "a resource that this operator cannot read is left as it is: {}",
+                            invalid.error
+                        );
+                        None
+                    }
+                };
+                let news = match event {
+                    Ok(Event::Init) => {
+                        seen.clear();
+                        None
+                    }
+                    Ok(Event::InitApply(guard) | Event::Apply(guard)) => show(guard, &mut seen),
+                    Ok(Event::InitDone) => Some(News::All(seen.clone())),
+                    Ok(Event::Delete(guard)) => {
+                        let meta = guard.0.map_or_else(|invalid| invalid.metadata, |resource| resource.metadata);
+                        named(&meta).map(News::Gone)
+                    }
+                    Err(error) => {
+                        tracing::warn!("resources are not watched: {error}");
+                        None
+                    }
+                };
+                futures::future::ready(news)
+            })
+            .boxed()
+    }
+}
+
+/// Turns what a watch says into whose object changed.
+fn changed<O: 'static>(
+    stream: impl Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'static,
+    meta: fn(&O) -> &ObjectMeta,
+    news: fn(Key) -> News,
+    note: impl Fn(&ObjectMeta, bool) + Send + 'static,
+) -> impl Stream<Item = News> + Send {
+    stream.filter_map(move |event| {
+        let changed = match &event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                note(meta(object), true);
+                owner(meta(object))
+            }
+            Ok(Event::Delete(object)) => {
+                note(meta(object), false);
+                owner(meta(object))
+            }
+            Ok(Event::Init | Event::InitDone) => None,
+            Err(error) => {
+                tracing::warn!("not watched: {error}");
+                None
+            }
+        };
+        futures::future::ready(changed.map(news))
+    })
+}
+
+fn note<K: Resource<DynamicType = ()>>(standing: Option<&apply::Standing>, meta: &ObjectMeta, there: bool) {
+    match (standing, there) {
+        (Some(standing), true) => standing.note::<K>(meta),
+        (Some(standing), false) => standing.forget::<K>(meta),
+        (None, _) => {}
+    }
+}
+
+/// The resource that an object was made for.
+fn owner(meta: &ObjectMeta) -> Option<Key> {
+    Some((meta.namespace.clone()?, meta.labels.as_ref()?.get(NAME_LABEL)?.clone()))
+}
+
+fn named(meta: &ObjectMeta) -> Option<Key> {
+    Some((meta.namespace.clone()?, meta.name.clone()?))
+}
+
+fn slim<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+fn slim_pod(pod: &mut Pod) {
+    slim(pod);
+    pod.metadata.annotations = None;
+    if let Some(spec) = &mut pod.spec {
+        spec.containers.clear();
+        spec.volumes = None;
+        spec.affinity = None;
+    }
+}

@@ -1,0 +1,115 @@
+//! What the operator counts, in OpenMetrics.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use valkey_repl_engine::record::Failover;
+
+/// The upper bounds of the histogram of failovers, in seconds.
+const SECONDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0, 40.0, 80.0, 160.0];
+
+/// Why a failover took place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Why {
+    /// As in the record.
+    why: String,
+}
+
+/// All that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// 1 while this operator leads.
+    pub leader: Gauge,
+    /// Resources that are looked after.
+    pub resources: Gauge,
+    /// Calls to the API server that failed on the way of a decision.
+    pub api_failures: Counter,
+    /// Passes that could not make a resource's objects.
+    pub build_failures: Counter,
+    failovers: Family<Why, Counter>,
+    failover_seconds: Histogram,
+    bytes_possibly_lost: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("valkey_operator");
+        let metrics = Self {
+            leader: Gauge::default(),
+            resources: Gauge::default(),
+            api_failures: Counter::default(),
+            build_failures: Counter::default(),
+            failovers: Family::default(),
+            failover_seconds: Histogram::new(SECONDS),
+            bytes_possibly_lost: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register("leader", "Whether this operator leads", metrics.leader.clone());
+        registry.register("resources", "Resources that are looked after", metrics.resources.clone());
+        registry.register("api_failures", "Calls to the API server that failed", metrics.api_failures.clone());
+        registry.register("build_failures", "Passes that could not make the objects", metrics.build_failures.clone());
+        registry.register("failovers", "Changes of a primary, by their reason", metrics.failovers.clone());
+        registry.register(
+            "failover_seconds",
+            "From the last sign of life of a primary until its successor accepted writes",
+            metrics.failover_seconds.clone(),
+        );
+        registry.register(
+            "bytes_possibly_lost",
+            "Upper bound of the bytes of replication stream that new primaries lacked",
+            metrics.bytes_possibly_lost.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// A change of a primary was brought to its end.
+    pub fn failover(&self, failover: &Failover) {
+        self.failovers.get_or_create(&Why { why: format!("{:?}", failover.why) }).inc();
+        let timeline = &failover.timeline;
+        if let (Some(detected), Some(promoted), Some(opened)) =
+            (timeline.detected_ms, timeline.promoted_ms, timeline.opened_ms)
+        {
+            let ms = u32::try_from(detected + promoted + opened).unwrap_or(u32::MAX);
+            self.failover_seconds.observe(f64::from(ms) / 1_000.0);
+        }
+        self.bytes_possibly_lost.inc_by(failover.bytes_possibly_lost.unwrap_or(0));
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use valkey_repl_engine::record::{Timeline, Why};
+
+    use super::*;
+
+    #[test]
+    fn a_failover_is_counted_by_its_reason_with_its_duration() {
+        let metrics = Metrics::default();
+        metrics.failover(&Failover {
+            at: String::new(),
+            epoch: 2,
+            from: None,
+            to: "pair-1".into(),
+            why: Why::Died,
+            timeline: Timeline { detected_ms: Some(100), promoted_ms: Some(200), opened_ms: Some(300) },
+            bytes_possibly_lost: Some(7),
+        });
+        let text = metrics.text();
+        assert!(text.contains("valkey_operator_failovers_total{why=\"Died\"} 1"), "{text}");
+        assert!(text.contains("valkey_operator_failover_seconds_sum 0.6"), "{text}");
+        assert!(text.contains("valkey_operator_bytes_possibly_lost_total 7"), "{text}");
+    }
+}
