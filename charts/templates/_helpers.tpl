@@ -1,0 +1,62 @@
+{{- define "valkey-repl.name" -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "valkey-repl.selector" -}}
+app.kubernetes.io/name: valkey-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "valkey-repl.labels" -}}
+{{ include "valkey-repl.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "valkey-repl.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "valkey-repl.name" .) -}}
+{{- end -}}
+
+{{- define "valkey-repl.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .version }}
+{{- end -}}
+
+{{/* What the operator may do with the objects of the resources, in each namespace that it looks at. */}}
+{{- define "valkey-repl.rules" -}}
+- apiGroups: [valkey-repl.dev]
+  resources: [valkeyreplications]
+  verbs: [get, list, watch, patch]
+- apiGroups: [valkey-repl.dev]
+  resources: [valkeyreplications/status]
+  verbs: [get, update]
+# Owner references that block a deletion need this where the admission plugin for it is on.
+- apiGroups: [valkey-repl.dev]
+  resources: [valkeyreplications/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [configmaps, services]
+  verbs: [get, list, watch, create, patch]
+# By name only: secrets are neither listed nor watched.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, patch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}
