@@ -1,14 +1,17 @@
 //! Background work that is not data: dropping large values, flushing files to disk, closing files.
 
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 
+use crate::keyspace::Garbage;
 use crate::net::waker::Postbox;
 
 /// Something to do.
 enum Job {
-    /// Drop this.
-    Free(Box<dyn Send>),
+    /// Drop this, which is so many objects.
+    Free(Box<dyn Send>, u64),
     /// Flush this file to disk and say so.
     Fsync(File, FsyncTag),
 }
@@ -34,6 +37,10 @@ pub enum Message {
 pub struct Bio {
     free: Sender<Job>,
     fsync: Sender<Job>,
+    /// Objects handed over to be freed.
+    handed: u64,
+    /// Objects freed.
+    freed: Arc<AtomicU64>,
 }
 
 impl Bio {
@@ -42,26 +49,48 @@ impl Bio {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(postbox: &Postbox<Message>) -> std::io::Result<Self> {
+        let freed = Arc::new(AtomicU64::new(0));
         let worker = |name: &str| -> std::io::Result<Sender<Job>> {
             let (sender, jobs) = channel();
-            let postbox = postbox.clone();
+            let (postbox, freed) = (postbox.clone(), freed.clone());
             std::thread::Builder::new().name(name.to_owned()).spawn(move || {
                 for job in jobs {
                     match job {
-                        Job::Free(value) => drop(value),
+                        Job::Free(value, objects) => {
+                            drop(value);
+                            freed.fetch_add(objects, Relaxed);
+                        }
                         Job::Fsync(file, tag) => postbox.post(Message::Fsynced(tag, file.sync_data())),
                     }
                 }
             })?;
             Ok(sender)
         };
-        Ok(Bio { free: worker("bio_lazy_free")?, fsync: worker("bio_aof_fsync")? })
+        let (free, fsync) = (worker("bio_lazy_free")?, worker("bio_aof_fsync")?);
+        Ok(Bio { free, fsync, handed: 0, freed })
     }
 
     /// Drops a value elsewhere.
     pub fn free(&self, value: impl Send + 'static) {
         // The thread ends only with the process.
-        let _ = self.free.send(Job::Free(Box::new(value)));
+        let _ = self.free.send(Job::Free(Box::new(value), 0));
+    }
+
+    /// Drops what a keyspace has no more use for elsewhere.
+    pub fn free_garbage(&mut self, garbage: Garbage) {
+        let objects = garbage.objects() as u64;
+        self.handed += objects;
+        let _ = self.free.send(Job::Free(Box::new(garbage), objects));
+    }
+
+    /// Keys and values that wait to be freed.
+    pub fn pending_objects(&self) -> u64 {
+        self.handed - self.freed_objects()
+    }
+
+    /// Keys and values that were freed so far.
+    pub fn freed_objects(&self) -> u64 {
+        self.freed.load(Relaxed)
     }
 
     /// Flushes a file elsewhere; [`Message::Fsynced`] tells the end.

@@ -15,3 +15,23 @@ pub fn used() -> u64 {
 pub fn active_and_resident() -> (u64, u64) {
     (stats::active::read().map_or(0, |n| n as u64), stats::resident::read().map_or(0, |n| n as u64))
 }
+
+/// Bytes in pages that the allocator gave back and the kernel has not taken yet.
+pub fn muzzy() -> u64 {
+    let pages = stats_of_all_arenas(b"pmuzzy");
+    pages * rustix::param::page_size() as u64
+}
+
+/// A number of type `size_t` of all arenas together.
+fn stats_of_all_arenas(name: &[u8]) -> u64 {
+    // jemalloc's MALLCTL_ARENAS_ALL.
+    let key = [b"stats.arenas.4096.", name, b"\0"].concat();
+    // SAFETY: the key ends with a zero byte; the statistics asked for here are of type size_t.
+    unsafe { tikv_jemalloc_ctl::raw::read::<usize>(&key) }.map_or(0, |n| n as u64)
+}
+
+/// The allocator's name and version.
+pub fn allocator() -> String {
+    let version = tikv_jemalloc_ctl::version::read().unwrap_or_default();
+    format!("jemalloc-{}", version.split('-').next().unwrap_or_default())
+}

@@ -106,14 +106,21 @@ pub fn daemonize() -> io::Result<()> {
 
 /// CPU seconds used: (user, system) of this process and (user, system) of its reaped children.
 pub fn cpu_seconds() -> [(f64, f64); 2] {
-    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(|who| {
-        // SAFETY: all-zero bytes are a valid `rusage`.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to a live `rusage`.
-        unsafe { libc::getrusage(who, &mut usage) };
-        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-        (seconds(usage.ru_utime), seconds(usage.ru_stime))
-    })
+    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(usage)
+}
+
+/// CPU seconds used by the calling thread: (user, system).
+pub fn thread_cpu_seconds() -> (f64, f64) {
+    usage(libc::RUSAGE_THREAD)
+}
+
+fn usage(who: i32) -> (f64, f64) {
+    // SAFETY: all-zero bytes are a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live `rusage`.
+    unsafe { libc::getrusage(who, &mut usage) };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    (seconds(usage.ru_utime), seconds(usage.ru_stime))
 }
 
 /// Resident memory in bytes, from /proc; 0 where that can't be read.

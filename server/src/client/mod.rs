@@ -1,6 +1,7 @@
 //! A client: what the server remembers of one connection.
 
 pub mod blocked;
+mod describe;
 pub mod pubsub;
 pub mod registry;
 
@@ -62,6 +63,8 @@ bitflags! {
         const READONLY_MODE = 1 << 17;
         /// Input that was parsed may not be executed before this client's earlier command ended.
         const IN_SCRIPT = 1 << 18;
+        /// CLIENT CAPA REDIRECT.
+        const CAPA_REDIRECT = 1 << 19;
     }
 }
 

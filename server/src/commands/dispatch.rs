@@ -137,6 +137,7 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     let dirty_before = server.keyspace.dirty();
     let (position, offset_before) = (client.reply.position(), client.last_write_offset);
     let db = client.db;
+    client.last_command = Some(row);
     server.nesting += 1;
     if !server.monitors.is_empty() && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
         server.feed_monitors(client, argv);
@@ -149,12 +150,19 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         client.reply.error(&e.0);
         server.note_error_reply(client, row, e);
     }
-    let micros = start.elapsed().as_micros() as u64;
+    let took = start.elapsed();
+    let micros = took.as_micros() as u64;
     let stats = server.stats.command(row.id);
     stats.calls += 1;
     stats.micros += micros;
+    if server.config.latency_tracking {
+        stats.latency.get_or_insert_default().record(took.as_nanos() as u64);
+    }
     client.commands += 1;
     server.stats.commands_processed += 1;
+    if server.nesting == 0 {
+        server.stats.turns.commands_us += micros;
+    }
     if !row.command.flags.contains(Flags::SKIP_COMMANDLOG) && row.command.name != "exec" {
         server.commandlog.note_slow(micros, client, argv, server.keyspace.now_ms());
     }

@@ -181,6 +181,14 @@ impl Keys {
     /// Two keys at indexes 1 and 2.
     pub const FIRST_TWO: Keys = Keys::Range { first: 1, last: 2, step: 1 };
 
+    /// First and last index and distance, as COMMAND INFO tells them; zeros where they are told by the arguments.
+    pub fn range(self) -> (i64, i64, i64) {
+        match self {
+            Keys::Range { first, last, step } => (first.into(), last.into(), step.into()),
+            Keys::None | Keys::Counted(_) | Keys::Dynamic(_) => (0, 0, 0),
+        }
+    }
+
     /// The indexes of the keys in `argv`; empty when the arguments don't fit.
     pub fn indexes(self, argv: Argv<'_>) -> Vec<usize> {
         let len = argv.len();
@@ -220,8 +228,10 @@ pub struct Command {
     pub group: Group,
     /// The Valkey or Redis version that brought it.
     pub since: &'static str,
-    /// One sentence for COMMAND DOCS.
+    /// One sentence for COMMAND DOCS and HELP.
     pub summary: &'static str,
+    /// A subcommand's arguments, as HELP shows them after its name.
+    pub usage: &'static str,
     /// Its function.
     pub handler: Handler,
     /// Subcommands, when this is a container.
@@ -242,6 +252,7 @@ impl Command {
             group,
             since: "1.0.0",
             summary: "",
+            usage: "",
             handler,
             subcommands: &[],
             timeout_reply: ReplyBuf::null_array,
@@ -270,6 +281,12 @@ impl Command {
     pub const fn doc(mut self, since: &'static str, summary: &'static str) -> Self {
         self.since = since;
         self.summary = summary;
+        self
+    }
+
+    /// Sets how HELP shows a subcommand's arguments.
+    pub const fn usage(mut self, usage: &'static str) -> Self {
+        self.usage = usage;
         self
     }
 

@@ -206,6 +206,12 @@ impl ShutdownOptions {
     }
 }
 
+impl std::ops::BitOrAssign for ShutdownOptions {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
 impl Choice for ShutdownOptions {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("default", Self(0)),
@@ -232,7 +238,7 @@ impl Kind for Shutdown {
         let mut options = ShutdownOptions::default();
         for word in words {
             let option = choose(ShutdownOptions::NAMES, word).ok_or_else(|| not_among(ShutdownOptions::NAMES))?;
-            options.0 |= option.0;
+            options |= option;
         }
         if options.has(ShutdownOptions::SAVE) && options.has(ShutdownOptions::NOSAVE) {
             return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());

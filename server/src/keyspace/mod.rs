@@ -262,6 +262,11 @@ impl Keyspace {
         self.state.watches.borrow_mut().take_dirty()
     }
 
+    /// How many keys a client watches.
+    pub fn watched_by(&self, client: u64) -> usize {
+        self.state.watches.borrow().keys_of(client)
+    }
+
     /// How many clients watch keys, and how many keys are watched, for INFO.
     pub fn watch_counts(&self) -> (usize, usize) {
         let watches = self.state.watches.borrow();

@@ -68,6 +68,16 @@ pub enum Garbage {
     Databases(Vec<super::Tables>),
 }
 
+impl Garbage {
+    /// How many keys or values it is.
+    pub fn objects(&self) -> usize {
+        match self {
+            Garbage::Entry(_) | Garbage::Value(_) => 1,
+            Garbage::Databases(tables) => tables.iter().map(super::Tables::len).sum(),
+        }
+    }
+}
+
 /// Counters for INFO, since the start or the last reset.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Stats {

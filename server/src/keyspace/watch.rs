@@ -39,6 +39,11 @@ impl Watches {
         self.clients.len()
     }
 
+    /// Keys that a client watches.
+    pub fn keys_of(&self, client: u64) -> usize {
+        self.clients.get(&client).map_or(0, Vec::len)
+    }
+
     /// Keys watched by at least one client.
     pub fn keys(&self) -> usize {
         self.dbs.iter().map(HashMap::len).sum()

@@ -122,6 +122,11 @@ impl Stream {
         self.socket.peer_addr().ok()?.as_socket()
     }
 
+    /// Whether the peer is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.unix || self.peer_addr().is_some_and(|a| a.ip().to_canonical().is_loopback())
+    }
+
     /// The descriptor's number, as CLIENT LIST shows it.
     pub fn number(&self) -> i32 {
         self.socket.as_raw_fd()

@@ -135,7 +135,7 @@ impl Server {
     /// Drops all data, elsewhere.
     pub fn flush_everything(&mut self) {
         let old = self.keyspace.flush(None);
-        self.bio.free(old);
+        self.bio.free_garbage(old);
     }
 
     /// Becomes the replica that the configuration asks for.

@@ -38,6 +38,18 @@ pub struct Receive {
     tail: Vec<u8>,
 }
 
+impl super::link::Link {
+    /// Bytes of the snapshot that arrived, and of how many where that is known; while one arrives.
+    pub fn sync_progress(&self) -> Option<(u64, Option<u64>)> {
+        let Phase::Receiving(receive) = &self.phase else { return None };
+        let total = match receive.framing {
+            Framing::Length(left) => Some(receive.received + left),
+            Framing::Unknown | Framing::Mark(_) => None,
+        };
+        Some((receive.received, total))
+    }
+}
+
 /// Bytes after which the file is flushed, so that the end does not have to flush it all.
 const SYNC_EVERY: u64 = 8 << 20;
 

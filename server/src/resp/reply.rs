@@ -10,6 +10,7 @@ use super::number::write_f64;
 pub struct ReplyBuf {
     buf: Vec<u8>,
     sent: usize,
+    peak: usize,
     /// 2 or 3.
     pub proto: u8,
     /// Nothing is kept while set: replies to the primary's stream, to an AOF being loaded, CLIENT REPLY OFF.
@@ -20,7 +21,7 @@ pub struct ReplyBuf {
 
 impl Default for ReplyBuf {
     fn default() -> Self {
-        ReplyBuf { buf: Vec::new(), sent: 0, proto: 2, muted: false, gates: VecDeque::new() }
+        ReplyBuf { buf: Vec::new(), sent: 0, peak: 0, proto: 2, muted: false, gates: VecDeque::new() }
     }
 }
 
@@ -40,6 +41,16 @@ impl ReplyBuf {
         self.buf.capacity()
     }
 
+    /// The most bytes that were pending since the last [`reset_peak`](Self::reset_peak).
+    pub fn peak(&self) -> usize {
+        self.peak.max(self.pending())
+    }
+
+    /// Begins to look for a new [`peak`](Self::peak).
+    pub fn reset_peak(&mut self) {
+        self.peak = self.pending();
+    }
+
     /// What may be sent now: everything up to the first closed gate.
     pub fn sendable(&self) -> &[u8] {
         let end = self.gates.front().map_or(self.buf.len(), |g| g.0);
@@ -48,6 +59,7 @@ impl ReplyBuf {
 
     /// Takes note that `n` bytes were sent.
     pub fn consume(&mut self, n: usize) {
+        self.peak = self.peak.max(self.pending());
         self.sent += n;
         if self.sent == self.buf.len() {
             self.buf.clear();

@@ -41,7 +41,9 @@ impl Server {
     /// Expiry and tables that have to grow or shrink, in bounded slices.
     fn tend_keyspace(&mut self) {
         if self.expires_actively() {
-            self.keyspace.active_expire(ExpireCycle::Slow { hz: self.config.hz }, self.config.active_expire_effort);
+            let cycle = ExpireCycle::Slow { hz: self.config.hz };
+            let took = self.keyspace.active_expire(cycle, self.config.active_expire_effort);
+            self.stats.expire_us += took.as_micros() as u64;
         }
         if self.config.activerehashing && self.persistence.child.is_none() {
             self.keyspace.rehash_for(Duration::from_millis(1));
@@ -56,10 +58,11 @@ impl Server {
     /// Once a turn: expiry when there is known to be much of it, and what is to be dropped elsewhere.
     pub fn tend_keyspace_fast(&mut self) {
         if self.expires_actively() {
-            self.keyspace.active_expire(ExpireCycle::Fast, self.config.active_expire_effort);
+            let took = self.keyspace.active_expire(ExpireCycle::Fast, self.config.active_expire_effort);
+            self.stats.expire_us += took.as_micros() as u64;
         }
         for garbage in self.keyspace.take_garbage() {
-            self.bio.free(garbage);
+            self.bio.free_garbage(garbage);
         }
     }
 
@@ -69,6 +72,10 @@ impl Server {
         s.ops_per_second.sample(now, s.commands_processed);
         s.input_rate.sample(now, s.bytes_in + s.repl_bytes_in);
         s.output_rate.sample(now, s.bytes_out + s.repl_bytes_out);
+        s.repl_input_rate.sample(now, s.repl_bytes_in);
+        s.repl_output_rate.sample(now, s.repl_bytes_out);
+        s.turns.rate.sample(now, s.turns.count);
+        s.turns.busy_rate.sample(now, s.turns.busy_us);
         s.peak_memory = s.peak_memory.max(crate::memory::used());
     }
 
@@ -78,7 +85,9 @@ impl Server {
         let limits = self.config.client_output_buffer_limit;
         let mut close = Vec::new();
         let mut over = 0;
+        self.stats.recent_buffers.begin(now);
         for client in self.clients.iter_mut() {
+            self.stats.recent_buffers.note(client.query.len(), client.reply.pending());
             if client.is_replica() || client.is_primary() {
                 continue;
             }

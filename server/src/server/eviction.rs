@@ -31,7 +31,11 @@ impl Server {
 
     /// Memory in use without what replicas' streams take, which evicting would only let grow.
     fn memory_that_counts(&self) -> u64 {
-        let stream = self.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64);
-        crate::memory::used().saturating_sub(stream)
+        crate::memory::used().saturating_sub(self.memory_not_counted())
+    }
+
+    /// Memory that `maxmemory` does not limit, in bytes: evicting would only let it grow.
+    pub fn memory_not_counted(&self) -> u64 {
+        self.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64)
     }
 }

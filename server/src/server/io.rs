@@ -39,7 +39,7 @@ impl Server {
         self.stats.connections_received += 1;
         let refusal: &[u8] = if self.clients.len() >= self.config.maxclients as usize {
             b"-ERR max number of clients reached\r\n"
-        } else if self.refuses_outsiders() && !is_local(&stream) {
+        } else if self.refuses_outsiders() && !stream.is_local() {
             DENIED
         } else {
             b""
@@ -290,10 +290,6 @@ fn after_request(client: &mut Client) {
         }
         client.reply.muted = client.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
     }
-}
-
-fn is_local(stream: &Stream) -> bool {
-    stream.is_unix() || stream.peer_addr().is_some_and(|a| a.ip().to_canonical().is_loopback())
 }
 
 const DENIED: &[u8] = b"-DENIED Running in protected mode because protected mode is enabled and no password is set for \

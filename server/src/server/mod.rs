@@ -5,6 +5,7 @@ pub mod commandlog;
 pub mod cron;
 pub mod effects;
 pub mod eviction;
+pub mod histogram;
 pub mod io;
 pub mod pause;
 pub mod propagation;
@@ -163,6 +164,12 @@ impl Server {
     pub fn note_child(&mut self, alive: bool) {
         set_resize(if alive { Resize::Avoid } else { Resize::Allow });
         self.keyspace.set_touch(!alive);
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_stats(&mut self) {
+        self.stats.reset(self.bio.freed_objects());
+        self.keyspace.reset_stats();
     }
 
     /// Reads the clock.

@@ -34,6 +34,11 @@ impl Pauses {
         self.0.iter().flatten().filter(|(_, end)| *end > now_ms).map(|(scope, _)| *scope).max()
     }
 
+    /// The pause that somebody asked for: what it stops, and the Unix time in ms of its end.
+    pub fn get(&self, reason: Reason) -> Option<(Scope, i64)> {
+        self.0[reason as usize]
+    }
+
     /// The time at which the next pause ends, in Unix ms.
     pub fn next_end(&self) -> Option<i64> {
         self.0.iter().flatten().map(|(_, end)| *end).min()

@@ -66,7 +66,9 @@ impl Server {
         if let Some(renamed) = loaded.renamed_commands.first() {
             return Err(renamed.origin.error("this server can't rename commands yet").report(VALKEY_VERSION));
         }
-        let Loaded { config, path: config_file, .. } = loaded;
+        let Loaded { config, path, .. } = loaded;
+        // Its name must be good after `dir` was entered, too.
+        let config_file = path.map(|path| std::path::absolute(&path).unwrap_or(path));
         let dir = crate::persistence::snapshot::data_dir(&config);
         std::env::set_current_dir(&dir).map_err(|e| format!("Can't chdir to '{}': {e}", dir.display()))?;
         log::open(&config.logfile).map_err(|e| format!("Can't open the log file: {e}"))?;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Instant;
+
+use super::histogram::Histogram;
 use crate::commands::table;
 
 /// Counters of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct CommandStats {
     /// Executions.
     pub calls: u64,
@@ -15,6 +18,8 @@ pub struct CommandStats {
     pub rejected: u64,
     /// Answered with an error by the command itself.
     pub failed: u64,
+    /// Its latencies, from the first call on that was tracked.
+    pub latency: Option<Histogram>,
 }
 
 /// All counters that CONFIG RESETSTAT clears.
@@ -34,31 +39,46 @@ pub struct Stats {
     pub sync_full: u64,
     pub sync_partial_ok: u64,
     pub sync_partial_err: u64,
-    pub expired_keys: u64,
-    pub evicted_keys: u64,
-    pub keyspace_hits: u64,
-    pub keyspace_misses: u64,
     pub forks: u64,
     pub latest_fork_us: u64,
     pub reads: u64,
     pub writes: u64,
     pub client_output_limit_disconnections: u64,
     pub client_query_limit_disconnections: u64,
+    pub unexpected_error_replies: u64,
+    pub denied_logins: u64,
+    /// Time spent in active expiry, in microseconds.
+    pub expire_us: u64,
+    /// Objects that background threads had freed at the last reset.
+    pub freed_objects_at_reset: u64,
     pub peak_memory: u64,
+    /// The event loop.
+    pub turns: Turns,
+    /// Clients' buffers of the last seconds.
+    pub recent_buffers: RecentBuffers,
     /// Operations per second over the last samples.
     pub ops_per_second: Rate,
     /// Input in bytes per second.
     pub input_rate: Rate,
     /// Output in bytes per second.
     pub output_rate: Rate,
+    /// Input from our primary in bytes per second.
+    pub repl_input_rate: Rate,
+    /// Output to replicas in bytes per second.
+    pub repl_output_rate: Rate,
 }
 
 impl Stats {
+    /// Begins anew, but for what is no counter. `freed_objects` is what background threads have freed by now.
+    pub fn reset(&mut self, freed_objects: u64) {
+        *self = Stats { peak_memory: self.peak_memory, freed_objects_at_reset: freed_objects, ..Stats::default() };
+    }
+
     /// A command's counters, by its row's id.
     #[inline]
     pub fn command(&mut self, id: usize) -> &mut CommandStats {
         if id >= self.commands.len() {
-            self.commands.resize(table::rows().len(), CommandStats::default());
+            self.commands.resize_with(table::rows().len(), CommandStats::default);
         }
         &mut self.commands[id]
     }
@@ -82,6 +102,84 @@ impl Stats {
     /// Error counts by code.
     pub fn errors(&self) -> impl Iterator<Item = (&[u8], u64)> {
         self.errors.iter().map(|(code, n)| (&**code, *n))
+    }
+}
+
+/// What the event loop did.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Turns.
+    pub count: u64,
+    /// Time in them without waiting, in microseconds.
+    pub busy_us: u64,
+    /// Time in commands, in microseconds.
+    pub commands_us: u64,
+    /// Time in regular work, in microseconds.
+    pub cron_us: u64,
+    /// Time in writing the append-only file, in microseconds.
+    pub aof_us: u64,
+    /// The longest turn, in microseconds.
+    pub longest_us: u64,
+    /// The most commands in a turn.
+    pub most_commands: u64,
+    /// Turns per second.
+    pub rate: Rate,
+    /// Busy microseconds per second.
+    pub busy_rate: Rate,
+    /// When the turn under way was woken, and the commands until then.
+    woken: Option<(Instant, u64)>,
+}
+
+impl Stats {
+    /// The loop was woken.
+    pub fn turn_begins(&mut self) {
+        self.turns.woken = Some((Instant::now(), self.commands_processed));
+    }
+
+    /// The loop is about to wait.
+    pub fn turn_ends(&mut self) {
+        let Some((woken, commands)) = self.turns.woken.take() else { return };
+        let micros = woken.elapsed().as_micros() as u64;
+        let turns = &mut self.turns;
+        turns.count += 1;
+        turns.busy_us += micros;
+        turns.longest_us = turns.longest_us.max(micros);
+        turns.most_commands = turns.most_commands.max(self.commands_processed.saturating_sub(commands));
+    }
+}
+
+/// The largest buffers of clients, by second, of the last seconds.
+#[derive(Debug, Default)]
+pub struct RecentBuffers {
+    slots: [(usize, usize); 8],
+    second: i64,
+}
+
+impl RecentBuffers {
+    /// Begins a look at all clients.
+    pub fn begin(&mut self, now_ms: i64) {
+        let second = now_ms / 1000;
+        let len = self.slots.len() as i64;
+        for passed in (self.second.max(second - len) + 1)..=second {
+            self.slots[(passed % len) as usize] = (0, 0);
+        }
+        self.second = second;
+    }
+
+    /// A client's buffers of requests and replies, in bytes.
+    pub fn note(&mut self, input: usize, output: usize) {
+        let slot = &mut self.slots[(self.second % self.slots.len() as i64) as usize];
+        *slot = (slot.0.max(input), slot.1.max(output));
+    }
+
+    /// The largest buffer of requests.
+    pub fn input(&self) -> usize {
+        self.slots.iter().map(|slot| slot.0).max().unwrap_or(0)
+    }
+
+    /// The largest buffer of replies.
+    pub fn output(&self) -> usize {
+        self.slots.iter().map(|slot| slot.1).max().unwrap_or(0)
     }
 }
 

@@ -19,6 +19,16 @@ impl Timers {
         self.0.remove(&(deadline, client));
     }
 
+    /// How many wait for a deadline.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next deadline.
     pub fn next(&self) -> Option<i64> {
         self.0.first().map(|(deadline, _)| *deadline)

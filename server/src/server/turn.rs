@@ -5,7 +5,7 @@
 //! 3. Serve what is ready.
 //! 4. `cron`, when due.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 use crate::bio::Message;
@@ -27,16 +27,20 @@ impl Server {
     pub fn turn(&mut self, events: &mut Vec<Event>, at_most: Duration) {
         self.before_wait();
         let timeout = if self.clients.to_read.is_empty() { self.next_timer().min(at_most) } else { Duration::ZERO };
+        self.stats.turn_ends();
         if let Err(e) = self.poll.wait(timeout, events) {
             crate::log_warning!("Waiting for events: {e}");
         }
+        self.stats.turn_begins();
         self.update_clock();
         for event in events.iter() {
             self.serve_event(*event);
         }
         self.resume_input();
         if self.now_ms() >= self.next_cron_ms {
+            let began = Instant::now();
             self.cron();
+            self.stats.turns.cron_us += began.elapsed().as_micros() as u64;
         }
         self.clients.end_turn();
     }
@@ -95,7 +99,11 @@ impl Server {
         self.start_due_snapshot();
         self.tend_keyspace_fast();
         self.flush_effects();
-        self.flush_aof();
+        if self.persistence.aof.is_on() {
+            let began = Instant::now();
+            self.flush_aof();
+            self.stats.turns.aof_us += began.elapsed().as_micros() as u64;
+        }
         self.serve_replicas();
         self.after_acknowledgement_if_any();
         self.flush_output();

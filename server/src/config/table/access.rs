@@ -31,9 +31,9 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Milliseconds from which on LATENCY records an event; 0 for never.
     latency_monitor_threshold: u64 = 0, "latency-monitor-threshold", number(0, LONG_MAX), None, NoEffectHere;
     /// Counts each command's latency.
-    latency_tracking: bool = true, "latency-tracking", flag(), None, NoEffectHere;
+    latency_tracking: bool = true, "latency-tracking", flag(), None, Acts;
     /// Percentiles of latency in INFO.
-    latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], "latency-tracking-info-percentiles", Percentiles, None, NoEffectHere;
+    latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], "latency-tracking-info-percentiles", Percentiles, None, Acts;
     /// Milliseconds after which a script answers others with BUSY; 0 for never.
     busy_reply_threshold: u64 = 5000, "busy-reply-threshold" | "lua-time-limit", number(0, LONG_MAX), None, NoEffectHere;
     /// Lets scripts use what can break out of their sandbox.

@@ -29,7 +29,7 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// DEL frees in the background, as UNLINK does.
     lazyfree_lazy_user_del: bool = true, "lazyfree-lazy-user-del", flag(), None, Acts;
     /// FLUSHALL, FLUSHDB, SCRIPT FLUSH and FUNCTION FLUSH work in the background unless told otherwise.
-    lazyfree_lazy_user_flush: bool = true, "lazyfree-lazy-user-flush", flag(), None, NoEffectHere;
+    lazyfree_lazy_user_flush: bool = true, "lazyfree-lazy-user-flush", flag(), None, Acts;
     /// Entries of a listpack of a list; -1 to -5: bytes, 4, 8, 16, 32, 64 KiB.
     list_max_listpack_size: i32 = -2, "list-max-listpack-size" | "list-max-ziplist-size", number(INT_MIN, INT_MAX), Keyspace, Acts;
     /// Listpacks at each end of a list that are not compressed; 0 for all.

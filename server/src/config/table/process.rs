@@ -69,7 +69,7 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// CPUs of a child that saves.
     bgsave_cpulist: Vec<u8> = vec![], "bgsave-cpulist" | "bgsave_cpulist", optional_text(), None, NoEffectHere, Immutable;
     /// Zone that the server says it is in.
-    availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, NoEffectHere;
+    availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, Acts;
     /// Text that a crash report carries.
     debug_context: Vec<u8> = vec![], "debug-context", text(), None, NoEffectHere, Hidden;
     /// Checks that are too slow for production.

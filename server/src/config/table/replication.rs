@@ -17,9 +17,9 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Frees the old data set in the background before a full sync.
     replica_lazy_flush: bool = true, "replica-lazy-flush" | "slave-lazy-flush", flag(), None, NoEffectHere;
     /// Rank in Sentinel's elections; 0 for never promoted.
-    replica_priority: u32 = 100, "replica-priority" | "slave-priority", number(0, INT_MAX), None, NoEffectHere;
+    replica_priority: u32 = 100, "replica-priority" | "slave-priority", number(0, INT_MAX), None, Acts;
     /// Whether the primary names this replica to Sentinel.
-    replica_announced: bool = true, "replica-announced", flag(), None, NoEffectHere;
+    replica_announced: bool = true, "replica-announced", flag(), None, Acts;
     /// Address that the primary is told.
     replica_announce_ip: Vec<u8> = vec![], "replica-announce-ip" | "slave-announce-ip", optional_text(), None, Acts;
     /// Port that the primary is told; 0 for the real one.

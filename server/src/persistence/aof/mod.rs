@@ -75,6 +75,8 @@ pub struct Aof {
     pub rewrite_scheduled: bool,
     /// The first increment after the base that is being written.
     rewrite_from: u64,
+    /// Rewrites that succeeded since the start.
+    pub rewrites: u64,
     /// Rewrites that failed in a row, and the Unix time in ms of the next attempt.
     failures: u32,
     retry_ms: i64,
@@ -104,6 +106,11 @@ impl Aof {
     /// Whether the last write succeeded.
     pub fn write_error(&self) -> Option<&str> {
         self.error.as_deref()
+    }
+
+    /// Rewrites that failed in a row.
+    pub fn failed_rewrites(&self) -> u32 {
+        self.failures
     }
 
     /// Whether a flush is under way.

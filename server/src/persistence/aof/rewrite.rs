@@ -82,6 +82,7 @@ impl Server {
         match result {
             Ok(()) => {
                 aof.failures = 0;
+                aof.rewrites += 1;
                 log_notice!("Background AOF rewrite finished successfully");
             }
             Err(why) => {
