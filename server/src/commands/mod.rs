@@ -3,14 +3,29 @@
 //! To add a command, add a row and a function to one file. Everything else (the dispatcher, COMMAND, ACL categories,
 //! statistics, key extraction) is derived from the row.
 
+pub mod client;
+mod client_filter;
+pub mod command;
+pub mod config;
 pub mod connection;
 pub mod context;
 pub mod dispatch;
 pub mod error;
 pub mod expire;
+mod help;
+pub mod info;
+mod info_clients;
+mod info_commands;
+mod info_memory;
+mod info_persistence;
+mod info_replication;
+mod info_server;
+mod info_stats;
 pub mod keys;
+pub mod persistence;
 pub mod replication;
 pub mod scan;
+pub mod server;
 pub mod spec;
 pub mod string;
 pub mod string_count;
@@ -28,11 +43,17 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// The rows of all groups.
 static GROUPS: &[&[Command]] = &[
+    client::COMMANDS,
+    command::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     expire::COMMANDS,
+    info::COMMANDS,
     keys::COMMANDS,
+    persistence::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
+    server::COMMANDS,
     string::COMMANDS,
     string_count::COMMANDS,
     string_set::COMMANDS,

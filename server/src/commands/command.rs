@@ -1,0 +1,280 @@
+//! COMMAND: what the table of commands says of itself.
+
+use super::error::SYNTAX;
+use super::table::{self, Row};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys, help};
+use crate::glob;
+use crate::resp::ReplyBuf;
+
+const BASE: Flags = Flags::LOADING.union(Flags::STALE);
+
+const fn sub(name: &'static str, arity: i16, handler: super::Handler) -> Command {
+    Command::new(name, arity, Group::Server, handler).flags(BASE).acl(Category::CONNECTION)
+}
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[Command::new("command", -1, Group::Server, all)
+    .flags(BASE)
+    .acl(Category::CONNECTION)
+    .doc("2.8.13", "Describes all commands.")
+    .subcommands(&[
+        sub("count", 2, count).doc("2.8.13", "Returns the number of commands."),
+        sub("docs", -2, docs).usage("[<command> ...]").doc("7.0.0", "Returns the documentation of commands."),
+        sub("getkeys", -3, getkeys)
+            .usage("<command> [<arg> ...]")
+            .doc("2.8.13", "Returns the keys among the arguments of a command."),
+        sub("getkeysandflags", -3, getkeysandflags)
+            .usage("<command> [<arg> ...]")
+            .doc("7.0.0", "Returns the keys among the arguments of a command, and what it does with each."),
+        help::row(Group::Server, "5.0.0").acl(Category::CONNECTION),
+        sub("info", -2, info).usage("[<command> ...]").doc("2.8.13", "Describes commands."),
+        sub("list", -2, list)
+            .usage("[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]")
+            .doc("7.0.0", "Returns the names of commands."),
+    ])];
+
+/// Commands that are no subcommands.
+fn top_level() -> impl Iterator<Item = &'static Row> + Clone {
+    table::rows().iter().filter(|row| !row.full_name.contains('|'))
+}
+
+fn all(ctx: &mut Ctx<'_>) -> CommandResult {
+    let reply = ctx.reply();
+    reply.array(top_level().count());
+    top_level().for_each(|row| describe(reply, row));
+    Ok(())
+}
+
+fn count(ctx: &mut Ctx<'_>) -> CommandResult {
+    ctx.reply().int(top_level().count() as i64);
+    Ok(())
+}
+
+fn info(ctx: &mut Ctx<'_>) -> CommandResult {
+    if ctx.argc() == 2 {
+        return all(ctx);
+    }
+    let argv = ctx.argv;
+    let reply = ctx.reply();
+    reply.array(argv.len() - 2);
+    for name in argv.iter().skip(2) {
+        match table::find_full(name) {
+            Some(row) => describe(reply, row),
+            None => reply.null_array(),
+        }
+    }
+    Ok(())
+}
+
+/// One command as COMMAND and COMMAND INFO describe it.
+fn describe(reply: &mut ReplyBuf, row: &Row) {
+    let command = row.command;
+    let (first, last, step) = command.keys.range();
+    reply.array(10);
+    reply.bulk(row.full_name.as_bytes());
+    reply.int(i64::from(command.arity));
+    words(reply, &flag_names(row));
+    reply.int(first);
+    reply.int(last);
+    reply.int(step);
+    words(reply, &category_names(command).map(|name| format!("@{name}")).collect::<Vec<_>>());
+    // Hints for clients that talk to many servers at once: none.
+    reply.array(0);
+    describe_keys(reply, command);
+    reply.array(row.subcommands().count());
+    row.subcommands().for_each(|sub| describe(reply, sub));
+}
+
+fn words(reply: &mut ReplyBuf, words: &[impl AsRef<str>]) {
+    reply.set(words.len());
+    for word in words {
+        reply.simple(word.as_ref());
+    }
+}
+
+/// The flags that clients are told of, by their names.
+fn flag_names(row: &Row) -> Vec<&'static str> {
+    let names = [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::SKIP_COMMANDLOG, "skip_commandlog"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::MAY_REPLICATE, "may_replicate"),
+        (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::MOVABLE_KEYS, "movablekeys"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ];
+    names.into_iter().filter(|(flag, _)| row.command.flags.contains(*flag)).map(|(_, name)| name).collect()
+}
+
+/// The ACL categories of a command, without their `@`.
+pub fn category_names(command: &Command) -> impl Iterator<Item = String> {
+    command.categories().iter_names().map(|(name, _)| name.to_ascii_lowercase())
+}
+
+/// What a command does with its keys, as far as its flags tell.
+fn key_flags(command: &Command) -> &'static [&'static str] {
+    if command.flags.contains(Flags::WRITE) {
+        &["RW", "update"]
+    } else if command.flags.contains(Flags::READONLY) {
+        &["RO", "access"]
+    } else {
+        &["RW", "access", "update"]
+    }
+}
+
+/// The key specifications: where to begin, and how to go on.
+fn describe_keys(reply: &mut ReplyBuf, command: &Command) {
+    if matches!(command.keys, Keys::None) {
+        reply.array(0);
+        return;
+    }
+    reply.array(1);
+    reply.map(3);
+    reply.bulk(b"flags");
+    let dynamic = matches!(command.keys, Keys::Dynamic(_));
+    let mut flags = key_flags(command).to_vec();
+    if dynamic {
+        flags.push("incomplete");
+    }
+    words(reply, &flags);
+    let step = |reply: &mut ReplyBuf, name: &str, kind: &str, spec: &[(&str, i64)]| {
+        reply.bulk(name.as_bytes());
+        reply.map(2);
+        reply.bulk(b"type");
+        reply.bulk(kind.as_bytes());
+        reply.bulk(b"spec");
+        reply.map(spec.len());
+        for (name, value) in spec {
+            reply.bulk(name.as_bytes());
+            reply.int(*value);
+        }
+    };
+    match command.keys {
+        Keys::Range { first, last, step: distance } => {
+            // The last key is told relative to the first, unless from the end.
+            let last = if last < 0 { last } else { last - first };
+            step(reply, "begin_search", "index", &[("index", first.into())]);
+            let spec = [("lastkey", last.into()), ("keystep", distance.into()), ("limit", 0)];
+            step(reply, "find_keys", "range", &spec);
+        }
+        Keys::Counted(at) => {
+            step(reply, "begin_search", "index", &[("index", at as i64)]);
+            step(reply, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
+        }
+        Keys::Dynamic(_) | Keys::None => {
+            step(reply, "begin_search", "unknown", &[]);
+            step(reply, "find_keys", "unknown", &[]);
+        }
+    }
+}
+
+fn docs(ctx: &mut Ctx<'_>) -> CommandResult {
+    let argv = ctx.argv;
+    let rows: Vec<&Row> = if argv.len() == 2 {
+        top_level().collect()
+    } else {
+        argv.iter().skip(2).filter_map(table::find_full).collect()
+    };
+    let reply = ctx.reply();
+    reply.map(rows.len());
+    rows.into_iter().for_each(|row| document(reply, row));
+    Ok(())
+}
+
+fn document(reply: &mut ReplyBuf, row: &Row) {
+    reply.bulk(row.full_name.as_bytes());
+    let subcommands = row.subcommands().count();
+    reply.map(3 + usize::from(subcommands > 0));
+    for (name, text) in
+        [("summary", row.command.summary), ("since", row.command.since), ("group", row.command.group.name())]
+    {
+        reply.bulk(name.as_bytes());
+        reply.bulk(text.as_bytes());
+    }
+    if subcommands > 0 {
+        reply.bulk(b"subcommands");
+        reply.map(subcommands);
+        row.subcommands().for_each(|sub| document(reply, sub));
+    }
+}
+
+fn list(ctx: &mut Ctx<'_>) -> CommandResult {
+    let admits: Box<dyn Fn(&Row) -> bool> = match ctx.argc() {
+        2 => Box::new(|_| true),
+        5 if ctx.is(2, "filterby") => {
+            let value = ctx.arg(4);
+            if ctx.is(3, "module") {
+                Box::new(|_| false)
+            } else if ctx.is(3, "aclcat") {
+                Box::new(move |row| category_names(row.command).any(|name| name.as_bytes().eq_ignore_ascii_case(value)))
+            } else if ctx.is(3, "pattern") {
+                Box::new(move |row| glob::matches(value, row.full_name.as_bytes(), true))
+            } else {
+                return Err(SYNTAX);
+            }
+        }
+        _ => return Err(SYNTAX),
+    };
+    // Unfiltered, subcommands are left out; filters look at each of them.
+    let with_subcommands = ctx.argc() > 2;
+    let rows = table::rows().iter().filter(|row| with_subcommands || !row.full_name.contains('|'));
+    let names: Vec<&str> = rows.filter(|row| admits(row)).map(|row| row.full_name.as_str()).collect();
+    let reply = ctx.reply();
+    reply.set(names.len());
+    for name in names {
+        reply.bulk(name.as_bytes());
+    }
+    Ok(())
+}
+
+/// The row of the command that the arguments hold, and the positions of its keys in `ctx.argv`.
+fn keys_of(ctx: &Ctx<'_>) -> Result<(&'static Row, Vec<usize>), CommandError> {
+    let call = ctx.argv.tail(2);
+    let top = table::find(call.get(0));
+    let row = top.and_then(|top| if call.len() > 1 { top.find_sub(call.get(1)).or(Some(top)) } else { Some(top) });
+    let row = row.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
+    if matches!(row.command.keys, Keys::None) {
+        return Err(CommandError::fixed("ERR The command has no key arguments"));
+    }
+    if !row.command.accepts(call.len()) {
+        return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
+    }
+    let keys = row.command.keys.indexes(call);
+    if keys.is_empty() {
+        return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
+    }
+    Ok((row, keys.into_iter().map(|i| i + 2).collect()))
+}
+
+fn getkeys(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (_, keys) = keys_of(ctx)?;
+    let argv = ctx.argv;
+    let reply = ctx.reply();
+    reply.array(keys.len());
+    keys.into_iter().for_each(|i| reply.bulk(argv.get(i)));
+    Ok(())
+}
+
+fn getkeysandflags(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (row, keys) = keys_of(ctx)?;
+    let argv = ctx.argv;
+    let reply = ctx.reply();
+    reply.array(keys.len());
+    for i in keys {
+        reply.array(2);
+        reply.bulk(argv.get(i));
+        words(reply, key_flags(row.command));
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! INFO server, cpu, cluster and keyspace.
+
+use std::fmt::Write;
+
+use super::info::{Part, View, fields};
+use crate::net::listener::Kind;
+use crate::server::{REDIS_VERSION, VALKEY_VERSION};
+
+/// `# Server`
+pub const SERVER: &[Part] = &[
+    fields! {
+        redis_version: |_| REDIS_VERSION,
+        server_name: |_| "valkey",
+        valkey_version: |_| VALKEY_VERSION,
+        valkey_release_stage: |_| "ga",
+        valkey_repl_version: |_| env!("CARGO_PKG_VERSION"),
+        redis_git_sha1: |_| "00000000",
+        redis_git_dirty: |_| 0,
+        redis_build_id: |_| build_id(),
+        server_mode: |_| "standalone",
+        os: |_| operating_system(),
+        arch_bits: |_| usize::BITS,
+        monotonic_clock: |_| "POSIX clock_gettime",
+        multiplexing_api: |_| "epoll",
+        process_id: |_| std::process::id(),
+        process_supervised: |_| "no",
+        run_id: |v| v.server.run_id.as_str(),
+        tcp_port: |v| v.server.config.port,
+        server_time_usec: |_| crate::sys::unix_us(),
+        uptime_in_seconds: |v| uptime(v),
+        uptime_in_days: |v| uptime(v) / 86400,
+        hz: |v| v.server.config.hz,
+        configured_hz: |v| v.server.config.hz,
+        clients_hz: |v| v.server.config.hz,
+        lru_clock: |v| (v.server.now_ms() / 1000) & 0xff_ffff,
+        executable: |_| std::env::current_exe().map(|p| p.display().to_string()).ok(),
+        config_file: |v| v.server.config_file.as_ref().map_or_else(String::new, |p| p.display().to_string()),
+        io_threads_active: |_| 0,
+        availability_zone: |v| String::from_utf8_lossy(&v.server.config.availability_zone).into_owned(),
+    },
+    Part::Lines(listeners),
+    fields! {
+        shutdown_in_milliseconds: |v| {
+            v.server.shutdown.as_ref().map(|s| s.deadline.saturating_sub(v.server.now_ms()).max(0))
+        },
+    },
+];
+
+/// `# CPU`
+pub const CPU: &[Part] = &[fields! {
+    used_cpu_sys: |_| seconds(crate::sys::cpu_seconds()[0].1),
+    used_cpu_user: |_| seconds(crate::sys::cpu_seconds()[0].0),
+    used_cpu_sys_children: |_| seconds(crate::sys::cpu_seconds()[1].1),
+    used_cpu_user_children: |_| seconds(crate::sys::cpu_seconds()[1].0),
+    used_cpu_sys_main_thread: |_| seconds(crate::sys::thread_cpu_seconds().1),
+    used_cpu_user_main_thread: |_| seconds(crate::sys::thread_cpu_seconds().0),
+    used_active_time_main_thread: |v| seconds(v.server.stats.turns.busy_us as f64 / 1e6),
+}];
+
+/// `# Cluster`
+pub const CLUSTER: &[Part] = &[fields! {
+    cluster_enabled: |_| 0,
+}];
+
+/// `# Keyspace`
+pub const KEYSPACE: &[Part] = &[Part::Lines(databases)];
+
+/// Tells builds apart, as a number made of what went into them.
+fn build_id() -> String {
+    let built = concat!(env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_RUST_VERSION"));
+    format!("{:x}", crate::persistence::rdb::crc64::checksum(built.as_bytes()))
+}
+
+fn operating_system() -> String {
+    let name = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    format!("{} {} {}", text(name.sysname()), text(name.release()), text(name.machine()))
+}
+
+fn uptime(view: &View<'_>) -> i64 {
+    (view.server.now_ms() - view.server.start_ms) / 1000
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.6}")
+}
+
+fn listeners(view: &View<'_>, out: &mut String) {
+    let config = &view.server.config;
+    let mut n = 0;
+    for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Metrics, "metrics")] {
+        if !view.server.listeners.iter().any(|l| l.kind == kind) {
+            continue;
+        }
+        let _ = write!(out, "listener{n}:name={name}");
+        n += 1;
+        if kind == Kind::Unix {
+            let _ = write!(out, ",bind={}", String::from_utf8_lossy(&config.unixsocket));
+        } else {
+            for address in &config.bind {
+                let _ = write!(out, ",bind={}", String::from_utf8_lossy(address));
+            }
+            let port = if kind == Kind::Tcp { config.port } else { config.metrics_port };
+            let _ = write!(out, ",port={port}");
+        }
+        out.push_str("\r\n");
+    }
+}
+
+fn databases(view: &View<'_>, out: &mut String) {
+    for db in view.server.keyspace.dbs().iter().filter(|db| !db.is_empty()) {
+        let _ = write!(
+            out,
+            "db{}:keys={},expires={},avg_ttl={},keys_with_volatile_items=0\r\n",
+            db.id(),
+            db.len(),
+            db.expires_len(),
+            db.average_ttl()
+        );
+    }
+}
