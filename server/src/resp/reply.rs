@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::argv::encode_header;
-use super::number::write_f64;
+use crate::data::elem::Elem;
+use crate::data::num::DoubleText;
 
 /// A client's output: bytes written by commands and not yet taken by the socket.
 #[derive(Debug)]
@@ -205,6 +206,15 @@ impl ReplyBuf {
         self.bulk(itoa::Buffer::new().format(n).as_bytes());
     }
 
+    /// An element of a value as a bulk string.
+    #[inline]
+    pub fn elem(&mut self, elem: Elem<'_>) {
+        match elem {
+            Elem::Bytes(bytes) => self.bulk(bytes),
+            Elem::Int(n) => self.bulk_int(n),
+        }
+    }
+
     /// Null: RESP3's own, or RESP2's null bulk string.
     #[inline]
     pub fn null(&mut self) {
@@ -250,14 +260,13 @@ impl ReplyBuf {
         if self.muted {
             return;
         }
-        let mut text = Vec::with_capacity(32);
-        write_f64(&mut text, value);
+        let text = DoubleText::new(value);
         if self.resp3() {
             self.buf.push(b',');
-            self.buf.extend_from_slice(&text);
+            self.buf.extend_from_slice(text.as_bytes());
             self.buf.extend_from_slice(b"\r\n");
         } else {
-            self.bulk(&text);
+            self.bulk(text.as_bytes());
         }
     }
 
