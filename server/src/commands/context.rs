@@ -74,6 +74,27 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// The argument at `i` as an integer of at least `least`.
+    ///
+    /// # Errors
+    /// `error`, also for what is no integer.
+    pub fn int_from(&self, i: usize, least: i64, error: &'static str) -> Result<i64, CommandError> {
+        parse_i64(self.arg(i)).filter(|n| *n >= least).ok_or(CommandError::fixed(error))
+    }
+
+    /// The argument at `i` as an integer whose sign can be taken away.
+    ///
+    /// # Errors
+    /// That it is no integer, or is out of range.
+    pub fn signed(&self, i: usize) -> Result<i64, CommandError> {
+        match self.int(i)? {
+            i64::MIN => Err(CommandError::fixed(
+                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+            )),
+            n => Ok(n),
+        }
+    }
+
     /// The argument at `i` as a double.
     ///
     /// # Errors

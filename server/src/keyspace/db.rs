@@ -8,6 +8,7 @@ use super::state::{Effect, State, add};
 use crate::config::NotifyEvents;
 use crate::data::entry::Entry;
 use crate::data::limits::Limits;
+use crate::data::rng::Rng;
 use crate::data::table::{Keyed, Place, Table, hash};
 use crate::data::value::{Kind, Str, Value};
 use std::rc::Rc;
@@ -122,6 +123,17 @@ impl Db {
     /// Where compact encodings end.
     pub fn limits(&self) -> Rc<Limits> {
         self.state.limits.borrow().clone()
+    }
+
+    /// What expires before this time (ms since 1970) has expired: the clock, or no time at all while expiry is ignored. For what has an
+    /// expiry within a value.
+    pub fn expiry_clock(&self) -> i64 {
+        if self.state.rule.get().read == OnExpired::Ignore { i64::MIN } else { self.state.now_ms.get() }
+    }
+
+    /// A generator of random numbers, seeded by the one that all databases share.
+    pub fn rng(&self) -> Rng {
+        Rng::new(self.state.rng.borrow_mut().next_u64())
     }
 
     /// Asks the processor for the bucket of a key with this [`hash`]: the first step before a batch of commands.
