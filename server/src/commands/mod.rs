@@ -12,6 +12,7 @@ pub mod context;
 pub mod dispatch;
 pub mod error;
 pub mod expire;
+pub mod hash;
 mod help;
 pub mod info;
 mod info_clients;
@@ -22,16 +23,22 @@ mod info_replication;
 mod info_server;
 mod info_stats;
 pub mod keys;
+pub mod list;
 pub mod persistence;
 pub mod replication;
 pub mod scan;
 pub mod server;
+pub mod set;
+pub mod set_random;
 pub mod spec;
 pub mod string;
 pub mod string_count;
 pub mod string_set;
 pub mod table;
 pub mod transaction;
+pub mod zset;
+pub mod zset_pop;
+pub mod zset_range;
 
 pub use context::Ctx;
 pub use error::CommandError;
@@ -48,14 +55,21 @@ static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     expire::COMMANDS,
+    hash::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    list::COMMANDS,
     persistence::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
+    set_random::COMMANDS,
     string::COMMANDS,
     string_count::COMMANDS,
     string_set::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
+    zset_pop::COMMANDS,
+    zset_range::COMMANDS,
 ];

@@ -1,0 +1,249 @@
+//! Hashes: setting, reading and deleting fields.
+
+use super::error::wrong_arity;
+use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use crate::config::NotifyEvents;
+use crate::data::elem::Elem;
+use crate::data::hash::{Field, Hash};
+use crate::keyspace::{Db, WrongType};
+use crate::resp::ReplyBuf;
+
+const CHANGE: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST);
+const READ: Flags = Flags::READONLY.union(Flags::FAST);
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("hset", -4, Group::Hash, hset)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Sets fields of a hash, which is made if need be."),
+    Command::new("hmset", -4, Group::Hash, hmset)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Sets fields of a hash, as HSET does, with another reply."),
+    Command::new("hsetnx", 4, Group::Hash, hsetnx)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Sets a field of a hash if there is no such field."),
+    Command::new("hdel", -3, Group::Hash, hdel)
+        .flags(Flags::WRITE.union(Flags::FAST))
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Deletes fields of a hash."),
+    Command::new("hget", 3, Group::Hash, hget)
+        .flags(READ)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the value of a field of a hash."),
+    Command::new("hmget", -3, Group::Hash, hmget)
+        .flags(READ)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the values of several fields of a hash."),
+    Command::new("hgetall", 2, Group::Hash, hgetall)
+        .flags(Flags::READONLY)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the fields of a hash and their values."),
+    Command::new("hkeys", 2, Group::Hash, hkeys)
+        .flags(Flags::READONLY)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the names of the fields of a hash."),
+    Command::new("hvals", 2, Group::Hash, hvals)
+        .flags(Flags::READONLY)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the values of the fields of a hash."),
+    Command::new("hlen", 2, Group::Hash, hlen)
+        .flags(READ)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns the number of fields of a hash."),
+    Command::new("hexists", 3, Group::Hash, hexists)
+        .flags(READ)
+        .keys(Keys::FIRST)
+        .doc("2.0.0", "Returns whether a hash has a field."),
+    Command::new("hstrlen", 3, Group::Hash, hstrlen)
+        .flags(READ)
+        .keys(Keys::FIRST)
+        .doc("3.2.0", "Returns the length of the value of a field of a hash."),
+];
+
+/// Whether a field with this expiry is to be taken as gone, at the time of [`Db::expiry_clock`].
+pub(super) fn is_past(expire_at: Option<i64>, clock: i64) -> bool {
+    expire_at.is_some_and(|at| clock > at)
+}
+
+/// Whether a hash holds a field that has expired.
+pub(super) fn has_expired(hash: &Hash, name: &[u8], clock: i64) -> bool {
+    hash.expiring() > 0 && is_past(hash.expire_at(name).flatten(), clock)
+}
+
+/// A hash as readers see it: without the fields that have expired and were not removed yet.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    hash: &'a Hash,
+    clock: i64,
+}
+
+impl<'a> View<'a> {
+    /// The hash of a key.
+    ///
+    /// # Errors
+    /// If the key holds another type.
+    pub fn read(db: &'a mut Db, key: &[u8]) -> Result<Option<View<'a>>, WrongType> {
+        let clock = db.expiry_clock();
+        Ok(db.read_hash(key)?.map(|hash| View { hash, clock }))
+    }
+
+    /// The value of a field.
+    pub fn get(self, name: &[u8]) -> Option<Elem<'a>> {
+        self.hash.get(name).filter(|_| !has_expired(self.hash, name, self.clock))
+    }
+
+    /// The number of fields.
+    pub fn len(self) -> usize {
+        if self.hash.expiring() == 0 { self.hash.len() } else { self.iter().count() }
+    }
+
+    /// The fields.
+    pub fn iter(self) -> impl Iterator<Item = Field<'a>> {
+        self.hash.iter().filter(move |field| !is_past(field.expire_at, self.clock))
+    }
+}
+
+/// Sets the fields that stand in the arguments from index 2 on; returns how many are new.
+fn set_fields(ctx: &mut Ctx<'_>) -> Result<usize, super::CommandError> {
+    if ctx.argc() % 2 == 1 {
+        return Err(wrong_arity(&ctx.row.full_name));
+    }
+    let (key, argv) = (ctx.arg(1), ctx.argv);
+    let db = ctx.db();
+    let (limits, clock) = (db.limits(), db.expiry_clock());
+    let hash = db.hash_or_new(key)?;
+    let pairs = argv.len() / 2 - 1;
+    hash.reserve(pairs, &limits);
+    let mut new = 0;
+    for i in 1..=pairs {
+        let (name, value) = (argv.get(2 * i), argv.get(2 * i + 1));
+        let expired = has_expired(hash, name, clock);
+        new += usize::from(hash.set(name, value, &limits) || expired);
+    }
+    db.modified(key, NotifyEvents::HASH, "hset");
+    db.add_dirty(pairs as u64 - 1);
+    Ok(new)
+}
+
+fn hset(ctx: &mut Ctx<'_>) -> CommandResult {
+    let new = set_fields(ctx)?;
+    ctx.reply().int(new as i64);
+    Ok(())
+}
+
+fn hmset(ctx: &mut Ctx<'_>) -> CommandResult {
+    set_fields(ctx)?;
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn hsetnx(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, name, value) = (ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    let (db, reply) = ctx.db_and_reply();
+    let (limits, clock) = (db.limits(), db.expiry_clock());
+    let hash = db.hash_or_new(key)?;
+    let there = hash.contains(name) && !has_expired(hash, name, clock);
+    reply.int(i64::from(!there));
+    if !there {
+        hash.set(name, value, &limits);
+        db.modified(key, NotifyEvents::HASH, "hset");
+    }
+    Ok(())
+}
+
+fn hdel(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, names) = (ctx.arg(1), ctx.argv.iter().skip(2));
+    let (db, reply) = ctx.db_and_reply();
+    let Some(hash) = db.write_hash(key)? else {
+        reply.int(0);
+        return Ok(());
+    };
+    let removed = names.filter(|name| hash.remove(name)).count();
+    reply.int(removed as i64);
+    if removed > 0 {
+        let empty = hash.is_empty();
+        db.modified(key, NotifyEvents::HASH, "hdel");
+        db.add_dirty(removed as u64 - 1);
+        if empty {
+            db.delete_if_empty(key);
+        }
+    }
+    Ok(())
+}
+
+fn hget(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, name) = (ctx.arg(1), ctx.arg(2));
+    let (db, reply) = ctx.db_and_reply();
+    match View::read(db, key)?.and_then(|hash| hash.get(name)) {
+        Some(value) => reply.elem(value),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn hmget(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, names) = (ctx.arg(1), ctx.argv.iter().skip(2));
+    let (db, reply) = ctx.db_and_reply();
+    let hash = View::read(db, key)?;
+    reply.array(names.len());
+    for name in names {
+        match hash.and_then(|hash| hash.get(name)) {
+            Some(value) => reply.elem(value),
+            None => reply.null(),
+        }
+    }
+    Ok(())
+}
+
+/// Answers with something of each field of a hash.
+fn reply_fields(
+    ctx: &mut Ctx<'_>,
+    header: fn(&mut ReplyBuf, usize),
+    each: fn(&mut ReplyBuf, Field<'_>),
+) -> CommandResult {
+    let key = ctx.arg(1);
+    let (db, reply) = ctx.db_and_reply();
+    let hash = View::read(db, key)?;
+    header(reply, hash.map_or(0, View::len));
+    hash.into_iter().flat_map(View::iter).for_each(|field| each(reply, field));
+    Ok(())
+}
+
+fn hgetall(ctx: &mut Ctx<'_>) -> CommandResult {
+    reply_fields(ctx, ReplyBuf::map, |reply, field| {
+        reply.elem(field.name);
+        reply.elem(field.value);
+    })
+}
+
+fn hkeys(ctx: &mut Ctx<'_>) -> CommandResult {
+    reply_fields(ctx, ReplyBuf::array, |reply, field| reply.elem(field.name))
+}
+
+fn hvals(ctx: &mut Ctx<'_>) -> CommandResult {
+    reply_fields(ctx, ReplyBuf::array, |reply, field| reply.elem(field.value))
+}
+
+fn hlen(ctx: &mut Ctx<'_>) -> CommandResult {
+    let key = ctx.arg(1);
+    let len = ctx.db().read_hash(key)?.map_or(0, Hash::len);
+    ctx.reply().int(len as i64);
+    Ok(())
+}
+
+fn hexists(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, name) = (ctx.arg(1), ctx.arg(2));
+    let there = View::read(ctx.db(), key)?.is_some_and(|hash| hash.get(name).is_some());
+    ctx.reply().int(i64::from(there));
+    Ok(())
+}
+
+fn hstrlen(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, name) = (ctx.arg(1), ctx.arg(2));
+    let len = View::read(ctx.db(), key)?.and_then(|hash| hash.get(name)).map_or(0, Elem::len);
+    ctx.reply().int(len as i64);
+    Ok(())
+}
