@@ -483,6 +483,7 @@ fn quorum_state(ctx: &mut Ctx<'_>) -> CommandResult {
         ("whole", if q.whole { "yes" } else { "no" }.to_owned()),
         ("loading", if server.loading.progress.is_some() { "yes" } else { "no" }.to_owned()),
         ("keys", keys.to_string()),
+        ("failover", if server.repl.failover.is_some() { "yes" } else { "no" }.to_owned()),
     ];
     let reply = &mut ctx.client.reply;
     reply.map(fields.len() + 1);
