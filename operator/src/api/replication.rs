@@ -34,10 +34,10 @@ impl Default for Replication {
 }
 
 /// The rule of a duration with a least and a greatest value.
-fn between(field: &str, least: &str, greatest: &str, example: &str) -> [Rule; 1] {
-    [Rule::new(format!("duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')")).message(
+fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
+    Rule::new(format!("duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')")).message(
         format!("spec.failover.{field} must be a duration from {least} to {greatest}, such as {example}").as_str(),
-    )]
+    )
 }
 
 /// When the operator moves the primary, and how long each step may take.
@@ -54,15 +54,20 @@ fn between(field: &str, least: &str, greatest: &str, example: &str) -> [Rule; 1]
 pub struct Failover {
     /// How long an instance may be silent before it counts as gone. A closed connection is noticed at once and does not
     /// wait for this. Between 500ms and 60s.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("detectionTimeout", "500ms", "60s", "3s")))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("detectionTimeout", "500ms", "60s", "3s")]))]
     pub detection_timeout: Duration,
     /// How long the votes of a majority let a primary accept writes: one that hears of nobody for this long refuses
-    /// them, and no other is let in before. Between 1s and 60s. Not for stock images.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("quorumTimeout", "1s", "60s", "5s")))]
+    /// them, and no other is let in before. Between 1s and 60s. Not for stock images. It cannot be lowered: an instance
+    /// that runs with the old one would be given up on too early.
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [
+        between("quorumTimeout", "1s", "60s", "5s"),
+        Rule::new("duration(self) >= duration(oldSelf)")
+            .message("spec.failover.quorumTimeout cannot be lowered: an instance that still runs with the old one would be given up on too early; keep it, or make a new resource and move the data over"),
+    ]))]
     pub quorum_timeout: Duration,
     /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and
     /// the old primary goes on. Between 1s and 5m.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("switchoverTimeout", "1s", "5m", "10s")))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("switchoverTimeout", "1s", "5m", "10s")]))]
     pub switchover_timeout: Duration,
     /// Whether a replica that is known to be behind may become primary when the primary is proven dead. `Allow` trades
     /// the writes that it lacks for being up again; only with `durability: Async`. `Refuse` waits for the primary or
@@ -70,7 +75,7 @@ pub struct Failover {
     pub stale_replica: StaleReplica,
     /// Under `durability: Async`, how far behind in time a replica may be and still take over without being asked for.
     /// Between 1s and 5m.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = between("maxLag", "1s", "5m", "10s")))]
+    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("maxLag", "1s", "5m", "10s")]))]
     pub max_lag: Duration,
     /// With `flavor: Stock`, when the primary is taken over from. `OnDeath`: only when it is proven dead. `OnSilence`:
     /// also when it has been silent for `detectionTimeout`; if it is alive, it goes on taking writes, which are lost

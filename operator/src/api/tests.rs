@@ -109,6 +109,14 @@ fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
 }
 
 #[test]
+fn the_lease_may_be_made_longer_but_not_shorter() {
+    let lease = |quorum: &str| json!({"failover": {"quorumTimeout": quorum, "detectionTimeout": "1s"}});
+    resource(lease("8s")).validate_cel_update(&resource(lease("5s"))).unwrap();
+    let message = refused_update(lease("5s"), lease("4s"));
+    assert!(message.contains("quorumTimeout cannot be lowered"), "{message}");
+}
+
+#[test]
 fn durability_that_could_never_answer_a_write_is_refused() {
     let message = refusal(json!({"instances": 1, "replication": {"durability": "Sync"}}));
     assert!(message.contains("would refuse every write"), "{message}");
