@@ -40,8 +40,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 pub(super) struct Built {
     /// The generation whose objects stand.
     pub generation: Option<i64>,
-    /// What the instances ask for.
-    pub password: Option<Password>,
+    /// What the instances ask for: the password in force, and the one before it. Empty: not known yet.
+    pub passwords: Vec<Password>,
+    /// What the instances are told with `CONFIG SET`.
+    pub settings: Arc<[(String, String)]>,
     /// Why the objects cannot be made.
     pub problem: Option<String>,
 }
@@ -71,7 +73,7 @@ pub(super) struct Builder {
     touched: Arc<Notify>,
     built: watch::Sender<Built>,
     applier: Applier,
-    password: Option<Password>,
+    passwords: Vec<Password>,
     reviewed: Option<Instant>,
     /// The size that each claim was last seen to ask for.
     claims: HashMap<String, u64>,
@@ -93,7 +95,7 @@ impl Builder {
             touched,
             built,
             applier,
-            password: None,
+            passwords: Vec::new(),
             reviewed: None,
             claims: HashMap::new(),
         }
@@ -163,6 +165,7 @@ impl Builder {
         };
         let context = Context { server_image: &self.shared.options.server_image, replicas, live: live.as_deref() };
         let desired = resources::build(resource, &context)?;
+        self.report(|built| built.settings = desired.live.clone().into());
         // What pods mount and are found by stands before the pods do.
         self.applier.apply(&desired.config).await?;
         for service in &desired.services {
@@ -199,13 +202,16 @@ impl Builder {
             }
         }
         let password = password.ok_or_else(|| Error::NoPassword { name, key: key.to_owned() })?;
-        let rendered = auth::rendered(resource, names, &password)?;
-        let password = Password(password.into());
-        if self.password.as_ref() != Some(&password) && !resource.spec.paused {
+        let standing = call(api.get_opt(&names.auth_conf())).await?;
+        let previous = standing.and_then(|standing| auth::previous(&standing, &password));
+        let rendered = auth::rendered(resource, names, &password, previous.as_deref())?;
+        let passwords: Vec<_> = [Some(password), previous].into_iter().flatten().map(|p| Password(p.into())).collect();
+        if self.passwords != passwords && !resource.spec.paused {
+            // Before any server is told: one that starts from now on reads it there.
             apply::server_side_apply(&self.shared.client, &rendered).await?;
         }
-        self.password = Some(password.clone());
-        self.report(|built| built.password = Some(password));
+        self.passwords.clone_from(&passwords);
+        self.report(|built| built.passwords = passwords);
         Ok(())
     }
 

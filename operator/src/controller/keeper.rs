@@ -239,11 +239,16 @@ impl Keeper {
             self.links.clear();
             self.settings = Some(settings);
         }
-        let password = self.built.borrow_and_update().password.clone();
+        let built = self.built.borrow_and_update().clone();
         for (ordinal, pod) in (0..).zip(pods) {
             let link = self.links.entry(ordinal).or_insert_with(|| Link::start(settings, self.news.clone()));
-            let target = pod.as_ref().and_then(|pod| {
-                Some(Target { uid: pod.uid.clone(), address: (pod.ip?, PORT).into(), password: password.clone()? })
+            let target = pod.as_ref().filter(|_| !built.passwords.is_empty()).and_then(|pod| {
+                Some(Target {
+                    uid: pod.uid.clone(),
+                    address: (pod.ip?, PORT).into(),
+                    passwords: built.passwords.clone(),
+                    settings: built.settings.clone(),
+                })
             });
             link.aim(target);
         }

@@ -240,7 +240,8 @@ impl Task {
         }
     }
 
-    /// For how long the link has been in its state: as the server says, but no longer than it was seen so.
+    /// For how long the link has been in its state: as the server says, but no longer than it was seen so. Of a link that
+    /// is up, servers do not say.
     fn date_link(&mut self, answer: &mut Answer) {
         let Some(upstream) = &mut answer.upstream else {
             self.link_since = None;
@@ -251,7 +252,8 @@ impl Task {
             _ => answer.asked_ms,
         };
         self.link_since = Some((answer.run_id.clone(), upstream.link, since));
-        upstream.since_ms = upstream.since_ms.min(answer.asked_ms.saturating_sub(since));
+        let seen = answer.asked_ms.saturating_sub(since);
+        upstream.since_ms = if upstream.link == LinkState::Up { seen } else { upstream.since_ms.min(seen) };
     }
 
     fn silent_since(&mut self, asked_ms: u64) {

@@ -33,8 +33,11 @@ pub struct Target {
     pub uid: String,
     /// Where it is dialled. An IP, so that no name server stands between a death and its notice.
     pub address: SocketAddr,
-    /// What it wants to hear before it answers; empty: nothing.
-    pub password: Password,
+    /// What it wants to hear before it answers: the first of these that it takes. None or an empty one: nothing. One that
+    /// takes a later one is told the first, which is the newest.
+    pub passwords: Vec<Password>,
+    /// What it is told with `CONFIG SET` as soon as it is reached.
+    pub settings: Arc<[(String, String)]>,
 }
 
 /// A password that no log shows.

@@ -50,7 +50,9 @@ pub(super) enum Heard {
 
 /// What an outstanding request was.
 enum Pending {
-    LogIn,
+    LogIn { password: usize },
+    NewPassword { directive: &'static str },
+    Setting { directive: String },
     WhoAreYou,
     Probe { asked_ms: u64 },
     Command { name: String },
@@ -62,7 +64,8 @@ pub(super) struct Session {
     received: Vec<u8>,
     pending: VecDeque<Pending>,
     native: bool,
-    uid: String,
+    target: Target,
+    logged_in: bool,
     run_id: Option<String>,
     highest_term: u64,
 }
@@ -75,17 +78,44 @@ impl Session {
             received: Vec::new(),
             pending: VecDeque::new(),
             native,
-            uid: target.uid.clone(),
+            target: target.clone(),
+            logged_in: false,
             run_id: None,
             highest_term: 0,
         };
         session.stream.set_nodelay(true)?;
-        if !target.password.0.is_empty() {
-            session.request(&[b"AUTH".as_slice(), &target.password.0], Pending::LogIn).await?;
-        }
-        session.request(&["INFO", "server"], Pending::WhoAreYou).await?;
-        session.probe().await?;
+        session.log_in(0).await?;
         Ok(session)
+    }
+
+    /// Tries a password, and asks at once what it would open.
+    async fn log_in(&mut self, password: usize) -> Result<(), Ended> {
+        match self.target.passwords.get(password).cloned().filter(|password| !password.0.is_empty()) {
+            Some(secret) => {
+                self.request(&[b"AUTH".as_slice(), &secret.0], Pending::LogIn { password }).await?;
+            }
+            None => self.logged_in = true,
+        }
+        self.request(&["INFO", "server"], Pending::WhoAreYou).await?;
+        self.probe().await
+    }
+
+    /// It took this one: it is told the newest, if that is another, and what else it should know. First what it says to
+    /// others, then what it wants to hear itself.
+    async fn welcome(&mut self, password: usize) -> Result<(), Ended> {
+        self.logged_in = true;
+        if let Some(newest) = self.target.passwords.first().cloned().filter(|_| password > 0) {
+            tracing::info!("it is told the new password");
+            for directive in ["primaryauth", "requirepass"] {
+                let words = [b"CONFIG".as_slice(), b"SET", directive.as_bytes(), &newest.0];
+                self.request(&words, Pending::NewPassword { directive }).await?;
+            }
+        }
+        for (directive, value) in self.target.settings.clone().iter() {
+            let pending = Pending::Setting { directive: directive.clone() };
+            self.request(&["CONFIG", "SET", directive, value], pending).await?;
+        }
+        Ok(())
     }
 
     /// Asks it about itself.
@@ -139,6 +169,17 @@ impl Session {
             while let Some((reply, length)) = resp::parse(&self.received)? {
                 self.received.drain(..length);
                 let pending = self.pending.pop_front().ok_or(Malformed)?;
+                if let Pending::LogIn { password } = pending {
+                    match &reply {
+                        Reply::Error(_) if password + 1 < self.target.passwords.len() => {
+                            self.log_in(password + 1).await?;
+                            continue;
+                        }
+                        // Without a password set there is none to be taken: whatever it is, it lets us in.
+                        Reply::Error(error) if !error.contains("without any password") => {}
+                        _ => self.welcome(password).await?,
+                    }
+                }
                 if let Some(heard) = self.understand(pending, reply) {
                     return Ok(heard);
                 }
@@ -154,8 +195,19 @@ impl Session {
 
     fn understand(&mut self, pending: Pending, reply: Reply) -> Option<Heard> {
         match (pending, reply) {
-            (Pending::LogIn, Reply::Error(error)) => Some(Heard::Problem(format!("it refuses the password: {error}"))),
-            (Pending::LogIn, _) => None,
+            (Pending::LogIn { .. }, Reply::Error(_)) if self.logged_in => None,
+            (Pending::LogIn { .. }, Reply::Error(error)) => {
+                Some(Heard::Problem(format!("it refuses the password: {error}")))
+            }
+            (Pending::NewPassword { directive }, Reply::Error(error)) => {
+                Some(Heard::Problem(format!("it does not take the new {directive}: {error}")))
+            }
+            (Pending::Setting { directive }, Reply::Error(error)) => {
+                Some(Heard::Refused(format!("CONFIG SET {directive}: {error}")))
+            }
+            (Pending::LogIn { .. } | Pending::NewPassword { .. } | Pending::Setting { .. }, _) => None,
+            // The log-in that failed has said so already, or another is under way.
+            (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(_)) if !self.logged_in => None,
             (Pending::Command { name }, Reply::Error(error)) => Some(Heard::Refused(format!("{name}: {error}"))),
             (Pending::Command { .. }, _) => None,
             (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(error)) => {
@@ -166,10 +218,14 @@ impl Session {
                 let info = Info::read(&text);
                 let run_id = info.run_id()?.to_owned();
                 self.run_id = Some(run_id.clone());
-                Some(Heard::Process(Process { uid: self.uid.clone(), run_id, started_unix_ms: info.started_unix_ms() }))
+                Some(Heard::Process(Process {
+                    uid: self.target.uid.clone(),
+                    run_id,
+                    started_unix_ms: info.started_unix_ms(),
+                }))
             }
             (Pending::Probe { asked_ms }, reply) => {
-                let asked = Asked { at_ms: asked_ms, received_ms: boottime_ms(), uid: &self.uid };
+                let asked = Asked { at_ms: asked_ms, received_ms: boottime_ms(), uid: &self.target.uid };
                 let answer = if self.native {
                     state::read(&reply, &asked)
                 } else {

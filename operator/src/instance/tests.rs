@@ -48,7 +48,12 @@ impl Fake {
     }
 
     fn target(&self) -> Target {
-        Target { uid: "pod-1".into(), address: self.address, password: Password(Arc::from(*b"secret")) }
+        Target {
+            uid: "pod-1".into(),
+            address: self.address,
+            passwords: vec![password("secret")],
+            settings: Arc::from([]),
+        }
     }
 
     fn heard(&self, word: &str) -> Vec<Vec<String>> {
@@ -75,6 +80,10 @@ async fn serve(mut stream: TcpStream, heard: Arc<Mutex<Vec<Vec<String>>>>, answe
             }
         }
     }
+}
+
+fn password(text: &str) -> Password {
+    Password(Arc::from(text.as_bytes()))
 }
 
 fn bulk(text: &str) -> String {
@@ -372,4 +381,50 @@ async fn a_stranger_on_the_port_is_named_as_such() {
     let fake = Fake::start(|_| Some("HTTP/1.1 400 Bad Request\r\n\r\n".into())).await;
     let seen = until(&to(FAST, &fake), "a problem", |seen| seen.problem.is_some()).await;
     assert!(seen.problem.unwrap().contains("no answer in RESP2"));
+}
+
+#[tokio::test]
+async fn a_server_that_knows_only_the_old_password_is_told_the_new_one() {
+    let mut required = "old".to_owned();
+    let mut state = native(&[]);
+    let mut open = false;
+    let fake = Fake::start(move |words| match words {
+        [auth, secret] if auth == "AUTH" => {
+            open = *secret == required;
+            Some(if open { "+OK\r\n" } else { "-WRONGPASS no\r\n" }.into())
+        }
+        _ if !open => Some("-NOAUTH no\r\n".into()),
+        [_, _, directive, secret] if directive == "requirepass" => {
+            required.clone_from(secret);
+            Some("+OK\r\n".into())
+        }
+        words => state(words),
+    })
+    .await;
+    let link = start(FAST);
+    let both = Target { passwords: vec![password("new"), password("old")], ..fake.target() };
+    link.aim(Some(both));
+    let seen = answered(&link).await;
+    assert_eq!(seen.problem, None);
+    let told: Vec<_> = fake.heard("CONFIG").into_iter().map(|words| words[2..].join(" ")).collect();
+    assert_eq!(told, ["primaryauth new", "requirepass new"]);
+    link.aim(Some(Target { uid: "pod-2".into(), passwords: vec![password("new")], ..fake.target() }));
+    until(&link, "an answer", |seen| seen.answer.as_ref().unwrap().uid == "pod-2").await;
+    assert_eq!(fake.heard("CONFIG").len(), 2, "it knows it by now");
+}
+
+#[tokio::test]
+async fn a_server_is_told_its_settings_when_it_is_reached_and_what_it_refuses_is_reported() {
+    let mut state = native(&[]);
+    let fake = Fake::start(move |words| match words {
+        [_, _, directive, _] if directive == "nonsense" => Some("-ERR Unknown option\r\n".into()),
+        words => state(words),
+    })
+    .await;
+    let link = start(FAST);
+    let settings = Arc::from([("save".into(), "60 1".into()), ("nonsense".into(), "1".into())]);
+    link.aim(Some(Target { settings, ..fake.target() }));
+    let seen = until(&link, "a refusal", |seen| seen.refusal.is_some()).await;
+    assert_eq!(seen.refusal.unwrap(), "CONFIG SET nonsense: ERR Unknown option");
+    assert_eq!(fake.heard("CONFIG")[0], ["CONFIG", "SET", "save", "60 1"]);
 }

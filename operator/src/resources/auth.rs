@@ -11,6 +11,9 @@ use crate::api::ValkeyReplication;
 pub(super) const DIRECTORY: &str = "/etc/valkey-auth";
 /// The file in it.
 pub const FILE: &str = "auth.conf";
+/// The keys in it that remember which password it was rendered from, and which was in force before. Not mounted.
+const CURRENT: &str = "current";
+const PREVIOUS: &str = "previous";
 /// The key of the generated password.
 pub const KEY: &str = "password";
 
@@ -35,11 +38,26 @@ pub fn generated(resource: &ValkeyReplication, names: &Names<'_>, password: &str
     })
 }
 
+/// The password that was in force before this one, by what `<name>-auth-conf` says as it stands. A server that has not
+/// heard of the new one yet takes it.
+pub fn previous(standing: &Secret, password: &[u8]) -> Option<Vec<u8>> {
+    let value = |key| standing.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
+    match value(CURRENT) {
+        Some(current) if current == password => value(PREVIOUS),
+        current => current,
+    }
+}
+
 /// Secret `<name>-auth-conf`: `auth.conf` with this password for clients and for replication.
 ///
 /// # Errors
 /// When no server could use the password.
-pub fn rendered(resource: &ValkeyReplication, names: &Names<'_>, password: &[u8]) -> Result<Secret, Error> {
+pub fn rendered(
+    resource: &ValkeyReplication,
+    names: &Names<'_>,
+    password: &[u8],
+    previous: Option<&[u8]>,
+) -> Result<Secret, Error> {
     let secret = || source(resource, names).0;
     if password.is_empty() {
         return Err(Error::EmptyPassword { secret: secret() });
@@ -49,9 +67,14 @@ pub fn rendered(resource: &ValkeyReplication, names: &Names<'_>, password: &[u8]
     }
     let quoted = quote(password);
     let text = format!("requirepass {quoted}\nprimaryauth {quoted}\n");
+    let mut data = BTreeMap::from([
+        (FILE.to_owned(), ByteString(text.into_bytes())),
+        (CURRENT.to_owned(), ByteString(password.to_vec())),
+    ]);
+    data.extend(previous.map(|previous| (PREVIOUS.to_owned(), ByteString(previous.to_vec()))));
     Ok(Secret {
         metadata: metadata(resource, names, names.auth_conf())?,
-        data: Some(BTreeMap::from([(FILE.to_owned(), ByteString(text.into_bytes()))])),
+        data: Some(data),
         type_: Some("Opaque".into()),
         ..Secret::default()
     })
@@ -98,8 +121,20 @@ mod tests {
     fn a_password_that_no_client_could_send_is_refused() {
         let pair = resource(serde_json::json!({"auth": {"secretName": "mine", "key": "pw"}}));
         let names = Names::of(&pair).unwrap();
-        assert_eq!(rendered(&pair, &names, b"a\0b").unwrap_err(), Error::ZeroByte { secret: "mine".into() });
-        assert_eq!(rendered(&pair, &names, b"").unwrap_err(), Error::EmptyPassword { secret: "mine".into() });
+        assert_eq!(rendered(&pair, &names, b"a\0b", None).unwrap_err(), Error::ZeroByte { secret: "mine".into() });
+        assert_eq!(rendered(&pair, &names, b"", None).unwrap_err(), Error::EmptyPassword { secret: "mine".into() });
+    }
+
+    #[test]
+    fn the_password_before_the_last_change_is_remembered() {
+        let pair = resource(serde_json::json!({}));
+        let names = Names::of(&pair).unwrap();
+        let first = rendered(&pair, &names, b"one", None).unwrap();
+        assert_eq!(previous(&first, b"one"), None);
+        let before = previous(&first, b"two");
+        assert_eq!(before.as_deref(), Some(&b"one"[..]));
+        let second = rendered(&pair, &names, b"two", before.as_deref()).unwrap();
+        assert_eq!(previous(&second, b"two").as_deref(), Some(&b"one"[..]));
     }
 
     #[test]

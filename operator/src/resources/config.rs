@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{Error, Names, auth, memory, metadata, names};
+use super::{Error, Names, auth, live, memory, metadata, names};
 use crate::api::{self, Flavor, ValkeyReplication};
 
 /// Where the ConfigMap is mounted.
@@ -22,15 +22,45 @@ pub(super) fn build(resource: &ValkeyReplication, names: &Names<'_>, text: Strin
     })
 }
 
-/// The text of `valkey.conf`.
-pub(super) fn render(resource: &ValkeyReplication) -> Result<String, Error> {
+/// `valkey.conf`, and how a change of it reaches servers that run.
+pub(super) struct Config {
+    /// The file.
+    pub text: String,
+    /// Directives that a running server takes.
+    pub live: Vec<(String, String)>,
+    /// The lines that are read only at a start; of live ones the name, because taking one away again needs a start.
+    start: String,
+}
+
+impl Config {
+    /// Names what a server must be restarted for: the same for the same in every version of the operator (FNV-1a, 64
+    /// bits).
+    pub fn fingerprint(&self) -> String {
+        let hash = self
+            .start
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        format!("{hash:016x}")
+    }
+
+    fn line(&mut self, directive: &str, value: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{directive} {value}");
+        if live::takes(directive, value) {
+            self.live.push((directive.to_owned(), value.to_owned()));
+            let _ = writeln!(self.start, "{directive}");
+        } else {
+            let _ = writeln!(self.start, "{directive} {value}");
+        }
+    }
+}
+
+/// Renders `valkey.conf`.
+pub(super) fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
     let spec = &resource.spec;
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let mut text = String::from("# Written by valkey-operator.\n");
-    let mut line = |directive: &str, value: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{directive} {value}");
-    };
+    let mut config = Config { text: "# Written by valkey-operator.\n".into(), live: Vec::new(), start: String::new() };
+    let mut line = |directive: &str, value: &str| config.line(directive, value);
 
     line("port", &names::PORT.to_string());
     line("bind", "* -::*");
@@ -66,15 +96,7 @@ pub(super) fn render(resource: &ValkeyReplication) -> Result<String, Error> {
         line(directive, if value.is_empty() { "\"\"" } else { &value });
     }
     line("include", &format!("{}/{}", auth::DIRECTORY, auth::FILE));
-    Ok(text)
-}
-
-/// A number that names a text: the same for the same text in every version of the operator (FNV-1a, 64 bits).
-pub(super) fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}")
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -84,7 +106,7 @@ mod tests {
     use serde_json::json;
 
     fn lines(spec: serde_json::Value) -> Vec<String> {
-        render(&resource(spec)).unwrap().lines().map(str::to_owned).collect()
+        render(&resource(spec)).unwrap().text.lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -116,6 +138,27 @@ mod tests {
     #[test]
     fn a_value_cannot_smuggle_in_a_second_directive() {
         let spec = json!({"config": {"hz": "50\nrequirepass open"}});
-        assert_eq!(render(&resource(spec)), Err(Error::ManyLines { directive: "hz".into() }));
+        assert_eq!(render(&resource(spec)).err(), Some(Error::ManyLines { directive: "hz".into() }));
+    }
+
+    fn restart(spec: serde_json::Value) -> String {
+        render(&resource(spec)).unwrap().fingerprint()
+    }
+
+    #[test]
+    fn another_value_of_a_live_directive_restarts_nobody() {
+        let (one, other) = (json!({"config": {"maxmemory": "1gb"}}), json!({"config": {"maxmemory": "2gb"}}));
+        assert_eq!(restart(one), restart(other.clone()));
+        let live = render(&resource(other)).unwrap().live;
+        assert!(live.contains(&("maxmemory".to_owned(), "2gb".to_owned())), "{live:?}");
+        let backlog = json!({"replication": {"backlogSize": "1gb"}});
+        assert_eq!(restart(json!({})), restart(backlog));
+    }
+
+    #[test]
+    fn what_is_read_at_a_start_and_what_is_taken_away_restarts() {
+        assert_ne!(restart(json!({})), restart(json!({"config": {"databases": 4}})));
+        assert_ne!(restart(json!({})), restart(json!({"config": {"maxmemory": "1gb"}})));
+        assert_ne!(restart(json!({})), restart(json!({"failover": {"quorumTimeout": "9s"}})));
     }
 }

@@ -14,6 +14,7 @@
 pub mod auth;
 mod budget;
 mod config;
+mod live;
 pub mod memory;
 pub mod names;
 mod pod;
@@ -91,6 +92,8 @@ pub struct Desired {
     pub budget: Option<PodDisruptionBudget>,
     /// The pods.
     pub stateful_set: StatefulSet,
+    /// What of `valkey.conf` a running server is told, with `CONFIG SET`.
+    pub live: Vec<(String, String)>,
 }
 
 /// Builds everything that follows from the resource alone.
@@ -99,10 +102,11 @@ pub struct Desired {
 /// When the resource asks for what cannot be made; the API server refuses most of that already.
 pub fn build(resource: &ValkeyReplication, context: &Context<'_>) -> Result<Desired, Error> {
     let names = Names::of(resource)?;
-    let text = config::render(resource)?;
+    let config = config::render(resource)?;
     Ok(Desired {
-        stateful_set: stateful_set::build(resource, &names, context, &text)?,
-        config: config::build(resource, &names, text)?,
+        stateful_set: stateful_set::build(resource, &names, context, &config)?,
+        config: config::build(resource, &names, config.text)?,
+        live: config.live,
         services: [
             service::build(resource, &names, service::Kind::ReadWrite)?,
             service::build(resource, &names, service::Kind::ReadOnly)?,

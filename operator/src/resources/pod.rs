@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::core::v1::{
         Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-        EnvVarSource, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
+        EnvVarSource, HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
         PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
         SeccompProfile, SecretVolumeSource, SecurityContext, SleepAction, TCPSocketAction, Volume, VolumeMount,
         WeightedPodAffinityTerm,
@@ -14,7 +14,11 @@ use k8s_openapi::{
 };
 use kube::core::ObjectMeta;
 
-use super::{Context, Names, auth, config, names};
+use super::{
+    Context, Names, auth,
+    config::{self, Config},
+    names,
+};
 use crate::api::{Flavor, PullPolicy, Scalar, ValkeyReplication};
 
 /// The volume that holds the data, and the claim template's name.
@@ -29,20 +33,20 @@ const GROUP: i64 = 1000;
 /// How long a pod that is told to go still serves, so that the primary can move off it before it stops.
 const FAREWELL_SECONDS: i64 = 5;
 
-/// On the pod template: names the text of `valkey.conf`. A change of it restarts the pods.
+/// On the pod template: names what of `valkey.conf` is read only at a start. A change of it restarts the pods.
 const CONFIG_ANNOTATION: &str = "valkey-repl.dev/config";
 
 pub(super) fn template(
     resource: &ValkeyReplication,
     names: &Names<'_>,
     context: &Context<'_>,
-    config: &str,
+    config: &Config,
 ) -> PodTemplateSpec {
     let template = &resource.spec.pod_template;
     let mut labels = names.labels();
     labels.extend(template.labels.clone());
     let mut annotations = template.annotations.clone();
-    annotations.insert(CONFIG_ANNOTATION.to_owned(), config::fingerprint(config));
+    annotations.insert(CONFIG_ANNOTATION.to_owned(), config.fingerprint());
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
@@ -190,6 +194,7 @@ fn volumes(resource: &ValkeyReplication, names: &Names<'_>) -> Vec<Volume> {
             secret: Some(SecretVolumeSource {
                 secret_name: Some(names.auth_conf()),
                 default_mode: Some(0o440),
+                items: Some(vec![KeyToPath { key: auth::FILE.into(), path: auth::FILE.into(), mode: None }]),
                 ..SecretVolumeSource::default()
             }),
             ..Volume::default()

@@ -14,14 +14,14 @@ use k8s_openapi::{
 };
 use kube::core::ObjectMeta;
 
-use super::{Context, Error, Names, metadata, pod};
+use super::{Context, Error, Names, config::Config, metadata, pod};
 use crate::api::{Retention, ValkeyReplication};
 
 pub(super) fn build(
     resource: &ValkeyReplication,
     names: &Names<'_>,
     context: &Context<'_>,
-    config: &str,
+    config: &Config,
 ) -> Result<StatefulSet, Error> {
     Ok(StatefulSet {
         metadata: metadata(resource, names, names.set())?,
