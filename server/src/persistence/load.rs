@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
+use super::rdb::dataset::{AuxLog, FileInfo, Place};
 use super::rdb::format::VersionCheck;
 use super::rdb::load::{Fate, LoadOptions, Sink, Summary, load};
 use super::rdb::object_load::ValueOptions;
 use crate::config::RdbVersionCheck;
 use crate::data::entry::Entry;
-use crate::data::table::Keyed;
 use crate::keyspace::Access;
-use crate::replication::ReplId;
+use crate::replication::{NO_REPLID, Position};
 use crate::server::{LoadProgress, Server};
 use crate::{log_notice, log_warning};
 
@@ -81,12 +81,11 @@ impl Server {
             progress_interval: self.config.loading_process_events_interval_bytes,
             size: (total > 0).then_some(total),
         };
-        let expired_stay = self.config.replicaof.is_some() || !self.is_primary();
-        let mut sink = Loader { server: self, db: 0, expired_stay, id: None, offset: None };
+        let drop_expired = self.config.replicaof.is_none() && self.is_primary();
+        let (place, info) = (Place::default(), FileInfo::default());
+        let mut sink = Loader { server: self, place, info, drop_expired };
         let result = load(source, &mut sink, &options);
-        if let (Some(id), Some(offset)) = (sink.id, sink.offset) {
-            self.loaded_position = Some((id, offset));
-        }
+        self.loaded_position = Position::of(&sink.info);
         if own {
             self.end_loading();
         }
@@ -138,9 +137,21 @@ impl Server {
         self.bio.free_garbage(old);
     }
 
-    /// Becomes the replica that the configuration asks for.
-    pub fn follow_at_start(&mut self, host: &str, port: u16) {
-        self.become_replica_of(host, port);
+    /// Takes up the history at the position that the loaded files stand for: a primary's replicas, and a replica
+    /// itself, go on from there by partial sync.
+    pub fn restore_position(&mut self, position: Option<Position>) {
+        let Some(at) = position else { return };
+        self.repl.history.id = at.id;
+        self.repl.history.offset = at.offset;
+        self.repl.history.id2 = NO_REPLID;
+        self.repl.history.id2_end = None;
+        if self.config.replicaof.is_none() {
+            // A primary that restarts may lack what it sent last: a new id tells its future from the old one's.
+            self.repl.history.branch();
+        } else {
+            self.repl.stream_db = at.stream_db;
+        }
+        self.create_backlog();
     }
 
     /// A full sync ended: persistence begins anew from its data.
@@ -155,74 +166,42 @@ impl Server {
     }
 }
 
-/// Puts what a snapshot holds into the keyspace.
+/// Puts what a snapshot holds into the keyspace, and lets the server live meanwhile.
 struct Loader<'a> {
     server: &'a mut Server,
-    db: usize,
-    /// A replica keeps what has expired: deleting is its primary's business.
-    expired_stay: bool,
-    id: Option<ReplId>,
-    offset: Option<u64>,
+    place: Place,
+    info: FileInfo,
+    /// A primary leaves out what has expired; a replica, and the base of an append-only file, keep it.
+    drop_expired: bool,
 }
 
 impl Sink for Loader<'_> {
     fn aux(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
-        match name {
-            b"repl-id" => self.id = value.try_into().ok(),
-            b"repl-offset" => {
-                self.offset = crate::resp::number::parse_i64(value).and_then(|n| u64::try_from(n).ok());
-            }
-            b"valkey-ver" => log_notice!("Loading RDB produced by Valkey version {}", String::from_utf8_lossy(value)),
-            b"redis-ver" => log_notice!("Loading RDB produced by Redis version {}", String::from_utf8_lossy(value)),
-            b"ctime" => {
-                let made = crate::resp::number::parse_i64(value).unwrap_or(0);
-                log_notice!("RDB age {} seconds", (crate::sys::unix_ms() / 1000 - made).max(0));
-            }
-            b"used-mem" => {
-                let bytes = crate::resp::number::parse_i64(value).unwrap_or(0);
-                log_notice!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0));
-            }
-            _ if name.starts_with(b"%") => {
-                log_notice!("RDB '{}': {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-            }
-            _ => {}
+        match self.info.note(name, value, crate::sys::unix_ms() / 1000) {
+            AuxLog::Notice(text) => log_notice!("{text}"),
+            AuxLog::Debug(text) => crate::log_debug!("{text}"),
+            AuxLog::Nothing => {}
         }
+        let drop = self.drop_expired && !self.info.aof_base;
+        self.place.drop_expired_before = drop.then(|| self.server.now_ms());
         Ok(())
     }
 
     fn select_db(&mut self, db: u64) -> Result<(), String> {
-        let count = self.server.keyspace.count();
-        self.db = usize::try_from(db).ok().filter(|db| *db < count).ok_or_else(|| {
-            format!(
-                "FATAL: Data file was created with a server configured to handle more than {count} databases. Exiting"
-            )
-        })?;
-        Ok(())
+        self.place.select(&self.server.keyspace, db)
     }
 
     fn resize(&mut self, keys: u64, expires: u64) {
-        self.server.keyspace.db_mut(self.db).reserve(keys as usize, expires as usize);
+        self.place.reserve(&mut self.server.keyspace, keys, expires);
     }
 
+    #[inline]
     fn entry(&mut self, entry: Entry, access: Option<Access>) -> Result<Fate, String> {
         let delay = self.server.config.key_load_delay;
         if delay > 0 {
             std::thread::sleep(Duration::from_micros(delay as u64));
         }
-        let now = self.server.keyspace.now_ms();
-        if !self.expired_stay && entry.expire_at().is_some_and(|at| at <= now) {
-            return Ok(Fate::Expired);
-        }
-        let key: Option<Vec<u8>> = access.map(|_| entry.key().to_vec());
-        let db = self.server.keyspace.db_mut(self.db);
-        if let Err(entry) = db.load(entry) {
-            let key = String::from_utf8_lossy(entry.key());
-            return Err(format!("RDB has duplicated key '{key}' in DB {}", self.db));
-        }
-        if let (Some(key), Some(access)) = (key, access) {
-            db.set_access(&key, access);
-        }
-        Ok(Fate::Kept)
+        self.place.put(&mut self.server.keyspace, entry, access)
     }
 
     fn function(&mut self, _code: &[u8]) -> Result<(), String> {

@@ -11,12 +11,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::commands::CommandError;
-use crate::config::{Config, MaxmemoryPolicy};
-use crate::keyspace::Access;
+use crate::config::Config;
 use crate::server::{Server, VALKEY_VERSION};
 use aof::Aof;
 use child::{Child, Reporter};
-use rdb::save::{self, Aux, SaveError, SaveOptions, Saver};
+use rdb::dataset::{DatasetOptions, save_keyspace};
+use rdb::save::{self, Aux, SaveError, SaveOptions};
 use rdb::writer::WriterOptions;
 use snapshot::{Format, RdbState};
 
@@ -94,9 +94,6 @@ pub fn write_rdb(
     write_all(server, out, format, aof_base, reporter).map_err(|e| format!("Write error saving DB on disk: {e}"))
 }
 
-/// Keys between two reports of a child.
-const REPORT_EVERY: u64 = 10_000;
-
 fn write_all(
     server: &Server,
     out: &mut dyn Write,
@@ -109,45 +106,21 @@ fn write_all(
         created: crate::sys::unix_ms() / 1000,
         used_memory: crate::memory::used(),
         replication: snapshot::history_fields(&server.repl).map(|(id, offset, db)| save::Replication {
-            stream_db: u32::try_from(db).ok(),
+            stream_db: db.and_then(|db| u32::try_from(db).ok()),
             id: String::from_utf8_lossy(&id).into_owned(),
             offset: offset as i64,
         }),
         aof_base,
     };
     let writer = WriterOptions { compression: server.config.rdbcompression, checksum: server.config.rdbchecksum };
-    let mut saver = Saver::begin(out, &SaveOptions { version: format.version, writer }, &aux)?;
+    let options = DatasetOptions {
+        save: SaveOptions { version: format.version, writer },
+        policy: server.config.maxmemory_policy,
+        key_delay: server.config.rdb_key_save_delay,
+    };
     let total = server.keyspace.total_keys() as u64;
-    let policy = server.config.maxmemory_policy;
-    let delay = u64::try_from(server.config.rdb_key_save_delay).unwrap_or(0);
-    for db in server.keyspace.dbs() {
-        if db.is_empty() {
-            continue;
-        }
-        saver.database(db.id() as u64, db.len() as u64, db.expires_len() as u64)?;
-        for entry in db.iter() {
-            let usage = if policy.is_lfu() {
-                Some(Access::Frequency(db.frequency(entry.access())))
-            } else if matches!(policy, MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru) {
-                Some(Access::Idle(db.idle_seconds(entry.access())))
-            } else {
-                None
-            };
-            saver.entry(entry, usage)?;
-            if delay > 0 {
-                std::thread::sleep(std::time::Duration::from_micros(delay));
-            }
-            if let Some(reporter) = reporter
-                && saver.keys() % REPORT_EVERY == 0
-            {
-                reporter.send(saver.keys(), total);
-            }
-        }
-    }
-    let keys = saver.keys();
-    saver.finish()?;
-    if let Some(reporter) = reporter {
-        reporter.send(keys, total);
-    }
+    let report = |keys| reporter.into_iter().for_each(|r| r.send(keys, total));
+    save_keyspace(out, &server.keyspace, [], &aux, &options, report)?;
+    report(total);
     Ok(())
 }

@@ -221,11 +221,11 @@ impl Server {
 }
 
 /// The replication fields of an RDB file: what a restart needs to go on by partial sync.
-pub fn history_fields(repl: &Replication) -> Option<(ReplId, u64, usize)> {
+pub fn history_fields(repl: &Replication) -> Option<(ReplId, u64, Option<usize>)> {
     repl.buffer.as_ref()?;
     let db = match &repl.link {
-        Some(link) => link.stream_db,
-        None => repl.stream_db.unwrap_or(0),
+        Some(link) => Some(link.stream_db),
+        None => repl.stream_db,
     };
     Some((repl.history.id, repl.history.offset, db))
 }

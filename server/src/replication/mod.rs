@@ -16,6 +16,7 @@ pub mod roles;
 pub mod transfer;
 
 use crate::client::{ClientId, Clients};
+use crate::persistence::rdb::dataset::FileInfo;
 use backlog::ReplBuffer;
 use link::Link;
 use primary::ReplicaPhase;
@@ -37,6 +38,28 @@ pub struct History {
     pub id2_end: Option<u64>,
     /// Bytes of the stream that the data set holds.
     pub offset: u64,
+}
+
+/// The point of a history that a file's end stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The history's id.
+    pub id: ReplId,
+    /// Bytes of it.
+    pub offset: u64,
+    /// The database that its stream has selected there; `None`: it must select one anew.
+    pub stream_db: Option<usize>,
+}
+
+impl Position {
+    /// What an RDB file says.
+    pub fn of(info: &FileInfo) -> Option<Self> {
+        Some(Position {
+            id: info.replication_id.as_ref()?.as_bytes().try_into().ok()?,
+            offset: u64::try_from(info.replication_offset?).ok()?,
+            stream_db: info.stream_db.map(|db| db as usize),
+        })
+    }
 }
 
 impl History {

@@ -102,7 +102,7 @@ pub struct Server {
     /// Pauses that are on.
     pub pauses: Pauses,
     /// The position that the snapshot loaded last stands for.
-    pub loaded_position: Option<(crate::replication::ReplId, u64)>,
+    pub loaded_position: Option<crate::replication::Position>,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION.
     pub skip_checksum: bool,
     /// A shutdown that waits for replicas.

@@ -145,7 +145,7 @@ impl Server {
                 log_warning!("{why}");
                 return 1;
             }
-            self.follow_at_start(&String::from_utf8_lossy(&primary.host), primary.port);
+            self.become_replica_of(&String::from_utf8_lossy(&primary.host), primary.port);
         } else if let Err(why) = self.load_at_start() {
             log_warning!("{why}");
             return 1;

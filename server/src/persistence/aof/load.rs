@@ -12,7 +12,7 @@ use super::{State, directory, stem};
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::call;
 use crate::commands::table;
-use crate::replication::{History, ReplId};
+use crate::replication::{Position, ReplId};
 use crate::resp::{Limits, QueryBuf};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -105,6 +105,8 @@ impl Server {
                 aof.timestamps = self.config.aof_timestamp_enabled;
                 aof.fsynced_offset = offset;
                 aof.written_offset = offset;
+                // A primary's stream selects its database anew; a replica's goes on in the one it left.
+                aof.tail = None;
             }
             Some(_) => self.open_new_increment(true)?,
             None => {
@@ -119,12 +121,11 @@ impl Server {
             }
         }
         self.persistence.aof.state = State::On;
-        self.repl.stream_db = None;
         Ok(())
     }
 
     /// Loads one file; returns its length. `position` is what its end stands for.
-    fn load_aof_part(&mut self, path: &Path, last: bool, position: &mut Option<(ReplId, u64)>) -> Result<u64, String> {
+    fn load_aof_part(&mut self, path: &Path, last: bool, position: &mut Option<Position>) -> Result<u64, String> {
         let name = path.display();
         let mut file = File::open(path)
             .map_err(|e| format!("Fatal error: can't open the append log file {name} for reading: {e}"))?;
@@ -135,21 +136,20 @@ impl Server {
         let mut magic = [0u8; 6];
         let got = file.read(&mut magic).map_err(|e| format!("Reading {name}: {e}"))?;
         std::io::Seek::rewind(&mut file).map_err(|e| format!("Reading {name}: {e}"))?;
-        let mut loader = Loader { input: QueryBuf::default(), at: 0, whole: 0, position: *position };
+        let mut loader = Loader { input: QueryBuf::default(), at: 0, whole: 0, db: None, position: *position };
         if magic[..got].starts_with(b"REDIS") || magic[..got].starts_with(b"VALKEY") {
             log_notice!("Reading RDB base file on AOF loading...");
-            let history_before = self.repl.history.clone();
             let summary = self.load_rdb(&mut file, len).map_err(|e| {
                 format!("Error reading the RDB preamble of the AOF file {name}, AOF loading aborted: {e}")
             })?;
             loader.position = self.loaded_position.take();
-            self.repl.history = history_before;
             loader.at = summary.bytes;
             loader.whole = summary.bytes;
             loader.input.push(&summary.rest);
         }
         let outcome = self.load_commands(&mut file, &mut loader);
-        *position = loader.position;
+        // The file's bytes are the stream's: what they selected is what the stream has selected.
+        *position = loader.position.map(|p| Position { stream_db: loader.db.or(p.stream_db), ..p });
         match outcome {
             Ok(()) if loader.whole == len => Ok(len),
             Ok(()) => self.cut_tail(path, len, loader.whole, last),
@@ -218,6 +218,7 @@ impl Server {
                 client.transaction.get_or_insert_default().queue.push((row, argv));
             } else {
                 call(self, &mut client, row, argv);
+                loader.db = Some(client.db);
             }
             if client.is_closing() {
                 return Err("a command closed the connection".to_owned());
@@ -232,20 +233,6 @@ impl Server {
             }
         }
     }
-
-    /// Takes up the history where the files end: a primary's replicas, and a replica itself, go on by partial sync.
-    pub fn restore_position(&mut self, position: Option<(ReplId, u64)>) {
-        let Some((id, offset)) = position else { return };
-        self.repl.history = History { id, offset, ..History::new() };
-        self.repl.history.id2 = crate::replication::NO_REPLID;
-        self.repl.history.id2_end = None;
-        self.persistence.aof.tail = Some((id, offset));
-        if self.config.replicaof.is_none() {
-            // A primary that restarts may lack what it acknowledged last: a new id tells its future from the old one's.
-            self.repl.history.branch();
-        }
-        self.create_backlog();
-    }
 }
 
 /// Where the reading of a file is.
@@ -253,17 +240,19 @@ struct Loader {
     input: QueryBuf,
     /// Bytes executed.
     at: u64,
+    /// The database that the commands have selected.
+    db: Option<usize>,
     /// Bytes up to the end of the last whole command outside of a transaction.
     whole: u64,
     /// What `whole` stands for.
-    position: Option<(ReplId, u64)>,
+    position: Option<Position>,
 }
 
 impl Loader {
     /// Everything up to here is complete.
     fn commit(&mut self) {
-        if let Some((_, offset)) = &mut self.position {
-            *offset += self.at - self.whole;
+        if let Some(position) = &mut self.position {
+            position.offset += self.at - self.whole;
         }
         self.whole = self.at;
     }
@@ -275,7 +264,7 @@ impl Loader {
         self.position = colon.and_then(|c| {
             let id = <ReplId>::try_from(&rest[..c]).ok()?;
             let offset = std::str::from_utf8(&rest[c + 1..]).ok()?.parse().ok()?;
-            Some((id, offset))
+            Some(Position { id, offset, stream_db: None })
         });
     }
 }

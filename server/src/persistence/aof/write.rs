@@ -10,6 +10,7 @@ use super::manifest::{FileType, Manifest, Part};
 use super::{Aof, State, directory, stem};
 use crate::bio::FsyncTag;
 use crate::config::AppendFsync;
+use crate::resp::argv::encode_command;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
@@ -127,8 +128,18 @@ impl Server {
         aof.rewrite_from = seq;
         aof.timestamps = timestamps;
         aof.tail = None;
-        // The file can be read by itself: it selects its database, and so does the stream, which it is.
-        self.repl.stream_db = None;
+        // A file can be read by itself, so it begins by selecting the database. A primary's stream, which it is, does so
+        // now; a replica's does not, so the file does, and then says where the stream is.
+        match &self.repl.link {
+            None => self.repl.stream_db = None,
+            Some(link) => {
+                let db = link.stream_db.to_string();
+                let aof = &mut self.persistence.aof;
+                encode_command(&mut aof.buffer, [&b"SELECT"[..], db.as_bytes()]);
+                aof.annotate(self.repl.history.id, self.repl.history.offset);
+                aof.tail = Some((self.repl.history.id, self.repl.history.offset));
+            }
+        }
         Ok(())
     }
 
