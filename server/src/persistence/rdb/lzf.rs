@@ -18,7 +18,7 @@ const MAX_EXPANSION: usize = MAX_MATCH / 3;
 const MIN_TABLE_BITS: u32 = 8;
 const MAX_TABLE_BITS: u32 = 14;
 /// The step grows by one after 2^this many misses.
-const SKIP_SHIFT: u32 = 5;
+const SKIP_SHIFT: u32 = 4;
 
 /// Compresses strings one by one.
 pub struct Encoder {

@@ -13,6 +13,12 @@ pub const DEFAULT_BUFFER: usize = 128 * 1024;
 const MAX_UNCOMPRESSED: usize = 20;
 /// Compression must save this much, or the string is written as it is.
 const MIN_SAVED: usize = 4;
+/// Up to this length a string is not worth an attempt each time where attempts keep failing. Longer ones are cheap to give up.
+const MAX_RATIONED: usize = 256;
+/// After so many failures in a row attempts are rationed.
+const PATIENCE: u32 = 32;
+/// Then one string in so many is tried, until one succeeds.
+const RATION: u32 = 4;
 /// The longest text that can be an integer of 32 bits.
 const MAX_INT_TEXT: usize = 11;
 
@@ -47,6 +53,25 @@ pub struct Writer<W> {
 pub struct Compressor {
     encoder: lzf::Encoder,
     packed: Vec<u8>,
+    /// Strings since the last success, tried or not.
+    failures: u32,
+}
+
+impl Compressor {
+    /// Compresses `text` into `packed`, if that is likely to save something and does.
+    fn compress(&mut self, text: &[u8]) -> bool {
+        let hopeless = text.len() <= MAX_RATIONED && self.failures >= PATIENCE;
+        self.failures = self.failures.saturating_add(1);
+        if hopeless && !self.failures.is_multiple_of(RATION) {
+            return false;
+        }
+        self.packed.clear();
+        let done = self.encoder.compress(text, text.len() - MIN_SAVED, &mut self.packed);
+        if done {
+            self.failures = 0;
+        }
+        done
+    }
 }
 
 impl<W: Write> Writer<W> {
@@ -166,12 +191,11 @@ impl<W: Write> Writer<W> {
 
     /// Returns whether the string was written: not if compression is off or saves too little.
     fn compressed_string(&mut self, text: &[u8]) -> io::Result<bool> {
-        let Some(Compressor { encoder, packed }) = &mut self.compressor else { return Ok(false) };
-        packed.clear();
-        if !encoder.compress(text, text.len() - MIN_SAVED, packed) {
+        let Some(compressor) = &mut self.compressor else { return Ok(false) };
+        if !compressor.compress(text) {
             return Ok(false);
         }
-        let packed = std::mem::take(packed);
+        let packed = std::mem::take(&mut compressor.packed);
         let written = self.lzf_string(&packed, text.len());
         if let Some(compressor) = &mut self.compressor {
             compressor.packed = packed;
@@ -321,6 +345,20 @@ mod tests {
         assert_eq!(string(&[b'a'; 21])[0], 0xc3);
         let off = WriterOptions { compression: false, ..Default::default() };
         assert_eq!(written(off, |w| w.string(&[b'a'; 21]))[0], 21);
+    }
+
+    #[test]
+    fn short_strings_are_compressed_again_soon_after_many_that_could_not_be() {
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default());
+        let random: Vec<u8> = (0..100u32).map(|i| (i * i * 7 + i * 31) as u8).collect();
+        for _ in 0..1000 {
+            writer.string(&random).unwrap();
+        }
+        let before = writer.position();
+        for _ in 0..100 {
+            writer.string(&[b'a'; 100]).unwrap();
+        }
+        assert!(writer.position() - before < 2000, "{} bytes", writer.position() - before);
     }
 
     #[test]
