@@ -427,14 +427,20 @@ impl Db {
 
     // Below: what keeps the invariants.
 
-    /// Adds a key that is not there, as a new one.
+    /// Adds a key that is not there, or is hidden, as a new one.
     fn insert(&mut self, hash: u64, mut entry: Entry) -> &mut Entry {
         entry.set_access(self.state.fresh_access());
         self.insert_as_is(hash, entry)
     }
 
-    /// Adds a key that is not there, with the access field it has.
+    /// Adds a key that is not there, or is hidden, with the access field it has.
     pub(super) fn insert_as_is(&mut self, hash: u64, entry: Entry) -> &mut Entry {
+        // Its key may be there all the same, expired and hidden; twice it must not be.
+        if self.state.rule.get().write == OnExpired::Hide
+            && let Some(hidden) = self.take(hash, entry.key())
+        {
+            self.state.discard(hidden, self.state.lazy.get().expire);
+        }
         self.signal_ready(entry.key());
         self.notify(NotifyEvents::NEW, "new", entry.key());
         self.tables.put(hash, entry)

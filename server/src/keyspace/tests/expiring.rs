@@ -57,6 +57,24 @@ fn a_writable_replica_deletes_an_expired_key_only_to_write_it() {
 }
 
 #[test]
+fn a_key_set_over_a_hidden_one_is_there_once() {
+    for other_way in 0..4 {
+        let mut ks = with_expired();
+        ks.set_expiry_rule(ExpiryRule::HIDE);
+        ks.db_mut(3).set_str(b"k", b"new", Ttl::Clear);
+        match other_way {
+            0 => ks.db_mut(2).set_str(b"k", b"new", Ttl::At(2_000_000)),
+            1 => ks.db_mut(2).set(b"k", Str::Bytes(b"new".to_vec()), Ttl::Clear),
+            2 => assert!(ks.copy_key(b"k", 3, b"k", 2)),
+            _ => assert!(ks.move_key(b"k", 3, 2)),
+        }
+        assert_eq!(text(ks.db_mut(2).read_str(b"k").unwrap()).as_deref(), Some("new"));
+        assert_eq!(ks.db(2).len(), 1);
+        check(&ks);
+    }
+}
+
+#[test]
 fn deleting_an_expired_key_counts_as_its_expiry() {
     let mut ks = with_expired();
     assert!(!ks.db_mut(2).del(b"k", false));
