@@ -77,6 +77,9 @@ pub struct Place {
     slot: usize,
 }
 
+/// Places that [`Table::random`] tries. A table as full as it should be has something in every fifth.
+const TRIES: usize = 500;
+
 /// A hash table whose elements carry their own keys. See the module's documentation.
 pub struct Table<E> {
     store: Store<E>,
@@ -340,6 +343,11 @@ impl<E: Keyed> Table<E> {
             (0..SLOTS).filter_map(|slot| here.get(slot)).for_each(&mut visit);
             bucket = here.child();
         }
+        self.after(cursor, index)
+    }
+
+    /// The cursor behind the bucket `index`, which `cursor` points into.
+    fn after(&self, cursor: u64, index: usize) -> u64 {
         // The bits that select this bucket: one fewer for a bucket that the current round of splits has yet to reach.
         let mask = self.buckets.next_power_of_two() as u64 - 1;
         let half = mask >> 1;
@@ -359,7 +367,7 @@ impl<E: Keyed> Table<E> {
         // A random bucket, a random place in it: rejected if the bucket has no such place, so that full ones are chosen as often
         // as they have elements. Chains longer than `places` are the only bias; they are few.
         let places = 8 + 4 * self.len.div_ceil(self.buckets);
-        loop {
+        for _ in 0..TRIES {
             let mut place = rng.below(places);
             let mut bucket = Some(self.store.bucket(rng.below(self.buckets)));
             while let Some(here) = bucket {
@@ -372,6 +380,19 @@ impl<E: Keyed> Table<E> {
                 bucket = here.child();
             }
         }
+        // Nearly empty, because it was reserved or has yet to shrink. What follows a large gap is favoured here.
+        let mut found = Vec::new();
+        let mut cursor = rng.next_u64();
+        while found.is_empty() {
+            let index = self.index(cursor);
+            let mut bucket = Some(self.store.bucket(index));
+            while let Some(here) = bucket {
+                found.extend((0..SLOTS).filter_map(|slot| here.get(slot)));
+                bucket = here.child();
+            }
+            cursor = self.after(cursor, index);
+        }
+        found.get(rng.below(found.len())).copied()
     }
 
     /// Gives at least `n` elements (or all, if there are fewer) to `visit` from one random place on: cheaper and less fair than

@@ -114,10 +114,12 @@ impl Db {
         self.tables.keys.iter()
     }
 
-    /// Makes room for so many keys, and so many of them with an expiry, before they are loaded. Bound numbers from outside first.
+    /// Makes room for so many keys, and so many of them with an expiry, before they are loaded. The numbers come from a file that
+    /// may be wrong, so only the first sixteen million are believed; tables grow for the others as they come.
     pub fn reserve(&mut self, keys: usize, expires: usize) {
-        self.tables.keys.reserve(keys);
-        self.tables.expires.reserve(expires);
+        const BELIEVED: usize = 1 << 24;
+        self.tables.keys.reserve(keys.min(BELIEVED));
+        self.tables.expires.reserve(expires.min(BELIEVED));
     }
 
     /// Where compact encodings end.

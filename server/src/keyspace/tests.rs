@@ -215,6 +215,15 @@ fn a_data_set_loaded_aside_takes_the_place_of_the_old_one() {
 }
 
 #[test]
+fn a_file_that_promises_too_many_keys_does_not_exhaust_memory() {
+    let mut ks = keyspace();
+    ks.db_mut(0).reserve(usize::MAX, usize::MAX);
+    assert!(ks.db(0).memory_overhead() < 400 << 20);
+    ks.db_mut(0).set_str(b"k", b"v", Ttl::Clear);
+    assert!(ks.db_mut(0).random_key().is_some());
+}
+
+#[test]
 fn large_values_are_left_to_another_thread_and_small_ones_are_not() {
     let mut ks = keyspace();
     let limits = ks.limits();
