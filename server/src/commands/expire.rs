@@ -217,7 +217,7 @@ fn ttl(ctx: &mut Ctx<'_>) -> CommandResult {
         Some(Some(at)) => {
             let millis = if absolute { at } else { at.saturating_sub(now) }.max(0);
             // Rounded, so that what was just set to 10 s reads 10.
-            if seconds { millis.saturating_add(500) / 1000 } else { millis }
+            if seconds { millis / 1000 + i64::from(millis % 1000 >= 500) } else { millis }
         }
     };
     reply.int(answer);

@@ -55,6 +55,8 @@ pub const COMMANDS: &[Command] = &[
         .doc("6.2.0", "Copies the value of a key to another key."),
 ];
 
+const BEYOND_INT: CommandError =
+    CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
 const SAME_OBJECT: CommandError = CommandError::fixed("ERR source and destination objects are the same");
 
 fn del(ctx: &mut Ctx<'_>) -> CommandResult {
@@ -157,7 +159,7 @@ fn rename_to(ctx: &mut Ctx<'_>, only_if_free: bool) -> Result<bool, CommandError
 
 /// The database that an argument names.
 fn database(ctx: &Ctx<'_>, i: usize) -> Result<usize, CommandError> {
-    let db = i32::try_from(ctx.int(i)?).map_err(|_| super::error::NOT_INTEGER)?;
+    let db = i32::try_from(ctx.int(i)?).map_err(|_| BEYOND_INT)?;
     usize::try_from(db).ok().filter(|db| *db < ctx.server.keyspace.count()).ok_or(BAD_DB)
 }
 

@@ -106,7 +106,8 @@ fn type_name(name: &[u8]) -> Result<&'static str, CommandError> {
 /// # Errors
 /// `invalid cursor`
 pub fn cursor(text: &[u8]) -> Result<u64, CommandError> {
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(CommandError::fixed("ERR invalid cursor"))
+    let number = std::str::from_utf8(text.trim_ascii_start()).ok().and_then(|text| text.parse().ok());
+    number.ok_or(CommandError::fixed("ERR invalid cursor"))
 }
 
 /// What one call of a scan found so far.

@@ -173,22 +173,12 @@ fn getex(ctx: &mut Ctx<'_>) -> CommandResult {
         }
         i += 1;
     }
+    let at = expiry.map(|(unit, text)| unit.until(ctx, text)).transpose()?;
     let key = ctx.arg(1);
     let (db, reply) = ctx.db_and_reply();
-    let start = reply.position();
     if !reply_str(db, reply, key)? {
         return Ok(());
     }
-    let at = match expiry {
-        Some((unit, text)) => match unit.until(ctx, text) {
-            Ok(at) => Some(at),
-            Err(e) => {
-                ctx.reply().truncate(start);
-                return Err(e);
-            }
-        },
-        None => None,
-    };
     match at {
         Some(at) if expire::is_over(ctx, at) && expiry.is_some_and(|(unit, _)| unit.is_absolute()) => {
             expire::delete_as_expired(ctx, key);

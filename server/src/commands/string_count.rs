@@ -1,8 +1,10 @@
-//! Strings that are numbers: INCR, DECR, INCRBY, DECRBY.
+//! Strings that are numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
 
-use super::error::NOT_INTEGER;
+use super::error::{NOT_FLOAT, NOT_INTEGER};
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::NotifyEvents;
+use crate::data::elem::Elem;
+use crate::data::extended::Extended;
 use crate::data::value::Str;
 use crate::keyspace::Ttl;
 
@@ -26,6 +28,10 @@ pub const COMMANDS: &[Command] = &[
         .flags(CHANGE)
         .keys(Keys::FIRST)
         .doc("1.0.0", "Takes from an integer, which counts as 0 if there is none."),
+    Command::new("incrbyfloat", 3, Group::String, incrbyfloat)
+        .flags(CHANGE)
+        .keys(Keys::FIRST)
+        .doc("2.6.0", "Adds to a number with a fraction, which counts as 0 if there is none."),
 ];
 
 fn incr(ctx: &mut Ctx<'_>) -> CommandResult {
@@ -67,3 +73,30 @@ fn add(ctx: &mut Ctx<'_>, by: i64) -> CommandResult {
 }
 
 const OVERFLOW: CommandError = CommandError::fixed("ERR increment or decrement would overflow");
+
+/// Adds to a stored number in the precision that INCRBYFLOAT and HINCRBYFLOAT promise; gives the sum as it is to be stored.
+///
+/// # Errors
+/// If either is no number, or the sum is none.
+pub fn add_float(stored: Option<Elem<'_>>, by: &[u8]) -> Result<Vec<u8>, CommandError> {
+    let value = match stored {
+        None => Extended::from_i64(0),
+        Some(Elem::Int(value)) => Extended::from_i64(value),
+        Some(Elem::Bytes(text)) => Extended::parse(text).ok_or(NOT_FLOAT)?,
+    };
+    let by = Extended::parse(by).ok_or(NOT_FLOAT)?;
+    let sum = value.checked_add(by);
+    Ok(sum.ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?.to_text())
+}
+
+fn incrbyfloat(ctx: &mut Ctx<'_>) -> CommandResult {
+    let (key, by) = (ctx.arg(1), ctx.arg(2));
+    let db = ctx.db();
+    let sum = add_float(db.write_str(key)?.as_ref().map(|string| string.get()), by)?;
+    db.set(key, Str::Bytes(sum.clone()), Ttl::Keep);
+    db.modified(key, NotifyEvents::STRING, "incrbyfloat");
+    // Others may calculate differently: they are given the result.
+    ctx.propagate_as(&[b"SET", key, &sum, b"KEEPTTL"]);
+    ctx.reply().bulk(&sum);
+    Ok(())
+}

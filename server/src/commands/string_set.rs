@@ -212,7 +212,7 @@ fn getset(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn mset(ctx: &mut Ctx<'_>) -> CommandResult {
-    if ctx.argc() % 2 == 0 {
+    if ctx.argc().is_multiple_of(2) {
         return Err(wrong_arity("mset"));
     }
     set_pairs(ctx, 1, (ctx.argc() - 1) / 2, Ttl::Clear);
@@ -221,7 +221,7 @@ fn mset(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn msetnx(ctx: &mut Ctx<'_>) -> CommandResult {
-    if ctx.argc() % 2 == 0 {
+    if ctx.argc().is_multiple_of(2) {
         return Err(wrong_arity("msetnx"));
     }
     let pairs = (ctx.argc() - 1) / 2;

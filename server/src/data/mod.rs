@@ -3,6 +3,7 @@
 //! * [`table`]: the hash table of keys and of large collections
 //! * [`rng`]: the random numbers of the data path
 //! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
+//! * [`extended`]: the 80-bit floating point of INCRBYFLOAT
 //! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
 //! * [`list`]: the list type, a listpack or a quicklist
 //! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
@@ -14,6 +15,7 @@
 mod block;
 pub mod elem;
 pub mod entry;
+pub mod extended;
 pub mod hash;
 pub mod intset;
 pub mod limits;
