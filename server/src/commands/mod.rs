@@ -33,6 +33,7 @@ pub mod set_random;
 pub mod spec;
 pub mod string;
 pub mod string_count;
+pub mod string_lcs;
 pub mod string_set;
 pub mod table;
 pub mod transaction;
@@ -67,6 +68,7 @@ static GROUPS: &[&[Command]] = &[
     set_random::COMMANDS,
     string::COMMANDS,
     string_count::COMMANDS,
+    string_lcs::COMMANDS,
     string_set::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
