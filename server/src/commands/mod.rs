@@ -3,6 +3,8 @@
 //! To add a command, add a row and a function to one file. Everything else (the dispatcher, COMMAND, ACL categories,
 //! statistics, key extraction) is derived from the row.
 
+pub mod bitfield;
+pub mod bitmap;
 pub mod client;
 mod client_filter;
 pub mod command;
@@ -51,6 +53,8 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// The rows of all groups.
 static GROUPS: &[&[Command]] = &[
+    bitfield::COMMANDS,
+    bitmap::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
