@@ -26,6 +26,7 @@ mod info_server;
 mod info_stats;
 pub mod keys;
 pub mod list;
+pub mod object;
 pub mod persistence;
 pub mod replication;
 pub mod scan;
@@ -64,6 +65,7 @@ static GROUPS: &[&[Command]] = &[
     info::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
+    object::COMMANDS,
     persistence::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
