@@ -33,6 +33,7 @@ pub mod scan;
 pub mod server;
 pub mod set;
 pub mod set_random;
+pub mod sort;
 pub mod spec;
 pub mod string;
 pub mod string_count;
@@ -72,6 +73,7 @@ static GROUPS: &[&[Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     set_random::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
     string_count::COMMANDS,
     string_lcs::COMMANDS,
