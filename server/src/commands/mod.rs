@@ -12,6 +12,7 @@ pub mod config;
 pub mod connection;
 pub mod context;
 pub mod dispatch;
+pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod hash;
@@ -61,6 +62,7 @@ static GROUPS: &[&[Command]] = &[
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    dump::COMMANDS,
     expire::COMMANDS,
     hash::COMMANDS,
     info::COMMANDS,
