@@ -155,14 +155,16 @@ impl Server {
         }
     }
 
+    /// Asks the replicas for their offsets, if somebody waits for them. Once a turn, before the append-only file is
+    /// written: no replica may be ahead of it.
+    pub fn ask_for_acks(&mut self) {
+        if std::mem::take(&mut self.repl.ask_for_acks) && self.is_primary() && !self.repl.replicas.is_empty() {
+            self.feed_getack();
+        }
+    }
+
     /// Queues output for the replicas that the stream grew for, and forgets what nobody needs. Once a turn.
     pub fn serve_replicas(&mut self) {
-        if self.repl.ask_for_acks {
-            self.repl.ask_for_acks = false;
-            if self.is_primary() && !self.repl.replicas.is_empty() {
-                self.feed_getack();
-            }
-        }
         let Some(buffer) = &mut self.repl.buffer else { return };
         let end = buffer.end();
         let mut oldest: Option<u64> = None;

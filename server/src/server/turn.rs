@@ -101,6 +101,7 @@ impl Server {
         self.flush_effects();
         if self.persistence.aof.is_on() {
             let began = Instant::now();
+            self.ask_for_acks();
             self.flush_aof();
             self.stats.turns.aof_us += began.elapsed().as_micros() as u64;
         }

@@ -150,6 +150,15 @@ impl Aof {
         self.buffer.extend_from_slice(b"#REPL:none\r\n");
     }
 
+    /// Takes note that the stream went on with bytes that only replicas need: a restart must know of them, or it would
+    /// be behind its own replicas.
+    pub fn follow_stream(&mut self, history: &History) {
+        if self.state != State::Off && self.tail.is_some() && self.tail != Some((history.id, history.offset)) {
+            self.annotate(history.id, history.offset);
+            self.tail = Some((history.id, history.offset));
+        }
+    }
+
     fn annotate(&mut self, id: ReplId, offset: u64) {
         self.buffer.extend_from_slice(b"#REPL:");
         self.buffer.extend_from_slice(&id);

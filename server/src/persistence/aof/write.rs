@@ -27,6 +27,7 @@ impl Server {
         if aof.state == State::Off || aof.file.is_none() {
             return;
         }
+        aof.follow_stream(&self.repl.history);
         if !aof.buffer.is_empty() {
             // Writing to a file that is being flushed may block: rather wait for the flush, but not for ever.
             let busy = policy == AppendFsync::Everysec && aof.fsyncing;
@@ -153,6 +154,7 @@ impl Server {
         if aof.file.is_none() {
             return Ok(());
         }
+        aof.follow_stream(&self.repl.history);
         aof.write_buffer(offset);
         if let Some(why) = &aof.error {
             return Err(format!("Writing the append-only file: {why}"));
