@@ -6,18 +6,28 @@
 /// follows. A set that is not closed ends with the pattern. An empty text matches the empty pattern only, not `*`:
 /// that is Valkey's habit, and commands that want all keys ask before matching. `nocase` ignores the case of ASCII.
 ///
+/// A pattern that has more than 1000 stars to pass matches nothing, as in Valkey, which guards its stack so.
+///
 /// Only the last `*` is ever tried again, since whatever an earlier one could take more of, the last one can skip; so
 /// the work is at most the product of the lengths, however many stars there are.
 pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     if text.is_empty() {
         return pattern.is_empty();
     }
-    let (mut at, mut position) = (0, 0);
+    let (mut at, mut position, mut stars) = (0, 0, 0);
     // Where to go on when what follows the last star does not match: after the star, one byte further in the text.
     let mut retry: Option<(usize, usize)> = None;
     while position < text.len() {
         if pattern.get(at) == Some(&b'*') {
             at += 1;
+            match pattern.get(at) {
+                None => return true,
+                Some(b'*') => continue,
+                Some(_) => stars += 1,
+            }
+            if stars > MAX_STARS {
+                return false;
+            }
             retry = Some((at, position));
             continue;
         }
@@ -36,6 +46,9 @@ pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     }
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
+
+/// Stars, not at the end, that a match may pass.
+const MAX_STARS: usize = 1000;
 
 /// Matches one byte against the first element of a pattern, which is no star; returns the element's length.
 fn match_one(pattern: &[u8], byte: u8, nocase: bool) -> Option<usize> {
@@ -146,6 +159,14 @@ mod tests {
     fn any_byte_may_stand_in_pattern_and_text() {
         assert!(matches(b"\xff*\x00", b"\xff\xfe\x00", false));
         assert!(matches(b"[\x80-\xff]", b"\xc0", false));
+    }
+
+    #[test]
+    fn there_are_only_so_many_stars() {
+        let text = vec![b'a'; 3000];
+        assert!(matches(&b"*a".repeat(1000), &text, false));
+        assert!(!matches(&b"*a".repeat(1001), &text, false));
+        assert!(matches(&[b'*'; 3000], &text, false));
     }
 
     #[test]
