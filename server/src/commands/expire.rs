@@ -109,11 +109,10 @@ pub fn is_over(ctx: &Ctx<'_>, at: i64) -> bool {
         && !ctx.server.config.import_mode
 }
 
-/// Deletes a key because the call gave it an expiry in the past; a deletion is propagated instead of the call.
+/// Deletes a key because the call gave it an expiry in the past. The deletion is propagated instead of the call.
 pub fn delete_as_expired(ctx: &mut Ctx<'_>, key: &[u8]) {
-    let lazily = ctx.server.config.lazyfree_lazy_expire;
-    ctx.db().del(key, lazily);
-    ctx.propagate_as(&[if lazily { b"UNLINK" } else { b"DEL" }, key]);
+    ctx.db().expire_now(key);
+    ctx.propagate_nothing();
 }
 
 /// The conditions of EXPIRE.

@@ -4,7 +4,7 @@ use super::Keyspace;
 use super::db::Db;
 use super::state::{Effect, add};
 use crate::config::NotifyEvents;
-use crate::data::table::Keyed;
+use crate::data::table::{Keyed, hash};
 use std::time::{Duration, Instant};
 
 /// What becomes of a key that is looked up after its time.
@@ -231,6 +231,13 @@ impl Db {
             self.tables.average_ttl = if old == 0 { average } else { old / 50 * 49 + average / 50 };
         }
         sample
+    }
+
+    /// Deletes a key because a command sets its expiry to a time that is over, as one change. The deletion is propagated, by its
+    /// effect; the command is not to be.
+    pub fn expire_now(&mut self, key: &[u8]) {
+        self.delete_expired(hash(key), key);
+        self.add_dirty(1);
     }
 
     /// Deletes a key because its time is over, and tells everybody.

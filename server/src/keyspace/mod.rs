@@ -14,7 +14,7 @@
 //! | after any change | `modified(key, class, event)`: watchers, caches, one `dirty`, the event. Or `touched` + `add_dirty` + `notify` |
 //! | replace | `set_str(key, text, ttl)`, `set(key, value, ttl)` with [`Ttl`]`::{Clear, Keep, At(ms)}` |
 //! | remove | `del(key, lazily)` (DEL, UNLINK: with events), `delete(key)` (server's own), `delete_if_empty(key)` (with `del`), `remove(key) -> Option<Entry>` |
-//! | expiry | `entry.expire_at()`, `set_expire(key, Option<ms>)`, `is_expired(&entry)` |
+//! | expiry | `entry.expire_at()`, `set_expire(key, Option<ms>)`, `expire_now(key)`, `is_expired(&entry)` |
 //! | fields of a hash that expire | `has_expired(field.expire_at)`; after any change to a hash that may have such fields, `index_fields(key)` |
 //! | walk | `scan(cursor, f)` (skip what `is_expired`), `iter()`, `random_key()`, `len()`, `expires_len()` |
 //! | rename | `rename(from, to)`; between databases [`Keyspace::move_key`], [`Keyspace::copy_key`], [`Keyspace::swap`] |
