@@ -35,3 +35,40 @@ pub fn allocator() -> String {
     let version = tikv_jemalloc_ctl::version::read().unwrap_or_default();
     format!("jemalloc-{}", version.split('-').next().unwrap_or_default())
 }
+
+/// The allocator's own report on itself.
+pub fn allocator_report() -> Vec<u8> {
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = tikv_jemalloc_ctl::stats_print::stats_print(&mut text, tikv_jemalloc_ctl::stats_print::Options::default());
+    text
+}
+
+/// Has the allocator give the pages back that it does not use.
+pub fn purge() {
+    // SAFETY: the name ends with a zero byte; this control neither reads nor writes a value.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(
+            c"arena.4096.purge".as_ptr(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            0,
+        );
+    }
+}
+
+/// A control of the allocator as a number, whatever its size; `None` when there is none of that name.
+pub fn control(name: &[u8]) -> Option<i64> {
+    let key = [name, b"\0"].concat();
+    if key[..name.len()].contains(&0) {
+        return None;
+    }
+    // SAFETY: the key ends with a zero byte; the allocator refuses to read into a value of another size than its own.
+    unsafe {
+        tikv_jemalloc_ctl::raw::read::<i64>(&key)
+            .or_else(|_| tikv_jemalloc_ctl::raw::read::<i32>(&key).map(i64::from))
+            .or_else(|_| tikv_jemalloc_ctl::raw::read::<u8>(&key).map(i64::from))
+            .ok()
+    }
+}

@@ -195,6 +195,15 @@ impl Client {
         self.flags.contains(ClientFlags::REPLICA)
     }
 
+    /// Its subscriptions of a kind.
+    pub fn subscriptions_of(&mut self, kind: pubsub::Kind) -> &mut BTreeSet<Box<[u8]>> {
+        match kind {
+            pubsub::Kind::Channel => &mut self.channels,
+            pubsub::Kind::Pattern => &mut self.patterns,
+            pubsub::Kind::Shard => &mut self.shard_channels,
+        }
+    }
+
     /// Number of subscriptions of the ordinary kinds.
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()
@@ -203,6 +212,14 @@ impl Client {
     /// Whether it is in RESP2's subscription mode, where only a few commands are allowed.
     pub fn in_pubsub_mode(&self) -> bool {
         self.reply.proto == 2 && (self.subscriptions() > 0 || !self.shard_channels.is_empty())
+    }
+
+    /// Whether a replica sends this client to its primary for a command with these flags (CLIENT CAPA REDIRECT).
+    pub fn is_to_be_redirected(&self, flags: crate::commands::Flags) -> bool {
+        use crate::commands::Flags;
+        self.flags.contains(ClientFlags::CAPA_REDIRECT)
+            && (flags.contains(Flags::WRITE)
+                || flags.contains(Flags::READONLY) && !self.flags.contains(ClientFlags::READONLY_MODE))
     }
 
     /// Whether it is about to be closed.

@@ -51,21 +51,26 @@ impl Clients {
 
     /// Ends a [`take`](Self::take), delivering what was written to the client meanwhile.
     pub fn put_back(&mut self, mut client: Box<Client>) {
-        if !self.deferred.is_empty() {
-            let id = client.id;
-            self.deferred.retain(|(to, bytes)| {
-                if *to == id {
-                    client.reply.raw_always(bytes);
-                }
-                *to != id
-            });
-        }
+        self.take_messages(&mut client);
         if let Some(i) = self.doomed.iter().position(|id| *id == client.id) {
             self.doomed.swap_remove(i);
             client.flags |= ClientFlags::CLOSE_NOW;
         }
         self.queue_output(&mut client);
         self.put_back_quietly(client);
+    }
+
+    /// Gives a client that is taken out what was written to it since. After each command: a message that it caused
+    /// itself follows its reply.
+    pub fn take_messages(&mut self, client: &mut Client) {
+        if !self.deferred.is_empty() {
+            self.deferred.retain(|(to, bytes)| {
+                if *to == client.id {
+                    client.reply.raw_always(bytes);
+                }
+                *to != client.id
+            });
+        }
     }
 
     /// Ends a [`take`](Self::take) in which nothing was executed: the caller has seen to output and closing.

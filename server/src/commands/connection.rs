@@ -19,14 +19,12 @@ pub const COMMANDS: &[Command] = &[
     Command::new("echo", 2, Group::Connection, echo)
         .flags(Flags::LOADING.union(Flags::STALE).union(Flags::FAST))
         .doc("1.0.0", "Returns its argument."),
-    Command::new("auth", -2, Group::Connection, auth)
-        .flags(LOGIN.union(Flags::SKIP_COMMANDLOG).union(Flags::SKIP_MONITOR))
-        .doc("1.0.0", "Gives a password."),
+    Command::new("auth", -2, Group::Connection, auth).flags(LOGIN).doc("1.0.0", "Gives a password."),
     Command::new("hello", -1, Group::Connection, hello)
-        .flags(LOGIN.union(Flags::SKIP_COMMANDLOG).union(Flags::SKIP_MONITOR))
+        .flags(LOGIN)
         .doc("6.0.0", "Chooses the protocol version, with a password if one is needed."),
     Command::new("select", 2, Group::Connection, select)
-        .flags(Flags::LOADING.union(Flags::STALE).union(Flags::FAST))
+        .flags(Flags::LOADING.union(Flags::STALE).union(Flags::FAST).union(Flags::ALLOW_BUSY))
         .doc("1.0.0", "Chooses the database."),
     Command::new("quit", -1, Group::Connection, quit)
         .flags(LOGIN.union(Flags::NOT_QUEUED))
@@ -137,9 +135,10 @@ fn hello(ctx: &mut Ctx<'_>) -> CommandResult {
     let redis = ctx.server.config.extended_redis_compatibility;
     let role: &[u8] = if ctx.server.is_primary() { b"master" } else { b"replica" };
     let id = ctx.client.id as i64;
-    let reply = ctx.reply();
+    let zone = &ctx.server.config.availability_zone;
+    let reply = &mut ctx.client.reply;
     let proto = i64::from(reply.proto);
-    reply.map(7);
+    reply.map(7 + usize::from(!zone.is_empty()));
     reply.bulk(b"server");
     reply.bulk(if redis { b"redis" } else { b"valkey" });
     reply.bulk(b"version");
@@ -154,6 +153,10 @@ fn hello(ctx: &mut Ctx<'_>) -> CommandResult {
     reply.bulk(role);
     reply.bulk(b"modules");
     reply.array(0);
+    if !zone.is_empty() {
+        reply.bulk(b"availability_zone");
+        reply.bulk(zone);
+    }
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use crate::client::{Client, ClientFlags, Transaction};
 use crate::keyspace::{Effect, ExpiryRule};
 use crate::resp::{Argv, OwnedArgv};
 use crate::server::Server;
+use crate::server::commandlog::Call;
+use crate::server::latency::Event;
 use crate::server::propagation::{Op, Verdict};
 
 /// What became of a request.
@@ -25,8 +27,8 @@ pub enum Outcome {
 pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Outcome {
     let row = match table::resolve(argv) {
         Ok(row) => row,
-        Err(e) => {
-            reject(server, client, None, &e);
+        Err(unresolved) => {
+            reject(server, client, unresolved.row, &unresolved.error);
             return Outcome::Done;
         }
     };
@@ -53,8 +55,11 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
         return Err(NO_AUTH);
     }
+    if flags.contains(Flags::PROTECTED) {
+        check_protected(server, client, row)?;
+    }
     if flags.contains(Flags::NO_MULTI) && client.transaction.is_some() {
-        return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
+        return Err(CommandError::text(format!("ERR Command '{}' not allowed inside a transaction", row.full_name)));
     }
     if trusted {
         return Ok(Outcome::Done);
@@ -62,6 +67,15 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     let queued = client.transaction.as_ref().map_or(Flags::empty(), |t| t.flags);
     // EXEC is judged by what it will execute.
     let effective = if row.command.name == "exec" { flags | queued } else { flags };
+    if let Some(link) = &server.repl.link
+        && client.is_to_be_redirected(effective)
+    {
+        // While both sides of a failover are replicas, neither is where to go.
+        if server.repl.failover.is_some() {
+            return Ok(Outcome::Later);
+        }
+        return Err(CommandError::text(format!("REDIRECT {}", link.address())));
+    }
     if server.is_paused(effective) {
         return Ok(Outcome::Later);
     }
@@ -93,6 +107,23 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     Ok(Outcome::Done)
 }
 
+/// Whether `enable-debug-command` or `enable-module-command` lets this client use DEBUG or MODULE.
+fn check_protected(server: &Server, client: &Client, row: &Row) -> Result<(), CommandError> {
+    let config = &server.config;
+    let (command, directive, who) = if row.full_name.starts_with("module") {
+        ("MODULE", "enable-module-command", config.enable_module_command)
+    } else {
+        ("DEBUG", "enable-debug-command", config.enable_debug_command)
+    };
+    // Without a connection it comes from our own file or our primary.
+    if who.admits(client.stream.as_ref().is_none_or(|s| s.is_local())) {
+        return Ok(());
+    }
+    Err(CommandError::text(format!(
+        "ERR {command} command not allowed. If the {directive} option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+    )))
+}
+
 const NO_AUTH: CommandError = CommandError::fixed("NOAUTH Authentication required.");
 
 /// What RESP2 clients may call while subscribed.
@@ -109,6 +140,8 @@ fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, e
     }
     if row.is_some_and(|r| r.command.name == "exec") {
         super::transaction::discard(server, client);
+    }
+    if row.is_some_and(|r| r.command.name == "exec") && error.code() != b"REDIRECT" {
         let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
         text.extend_from_slice(error.0.strip_prefix(b"-").unwrap_or(&error.0));
         server.stats.error(b"EXECABORT");
@@ -126,7 +159,7 @@ fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>) {
         return;
     }
     let t = client.transaction.get_or_insert_with(Transaction::default);
-    t.flags |= row.command.flags & (Flags::WRITE | Flags::DENYOOM | Flags::MAY_REPLICATE);
+    t.flags |= row.command.flags & (Flags::WRITE | Flags::READONLY | Flags::DENYOOM | Flags::MAY_REPLICATE);
     t.queue.push((row, argv.to_owned()));
     client.reply.simple("QUEUED");
 }
@@ -139,8 +172,9 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     let db = client.db;
     client.last_command = Some(row);
     server.nesting += 1;
-    if !server.monitors.is_empty() && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
-        server.feed_monitors(client, argv);
+    let untouching = client.flags.contains(ClientFlags::NO_TOUCH) && row.command.name != "touch";
+    if untouching {
+        server.keyspace.set_touch(false);
     }
     let trusted = client.is_trusted_source();
     if trusted {
@@ -152,6 +186,12 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         server.update_expiry_rule();
     }
     server.nesting -= 1;
+    if !server.monitors.is_empty() && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
+        server.feed_monitors(client, row, argv);
+    }
+    if untouching {
+        server.keyspace.set_touch(server.persistence.child.is_none());
+    }
     if let Err(e) = &result {
         server.stats.command(row.id).failed += 1;
         server.stats.error(e.code());
@@ -171,8 +211,12 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     if server.nesting == 0 {
         server.stats.turns.commands_us += micros;
     }
-    if !row.command.flags.contains(Flags::SKIP_COMMANDLOG) && row.command.name != "exec" {
-        server.commandlog.note_slow(micros, client, argv, server.keyspace.now_ms());
+    let fast = row.command.flags.contains(Flags::FAST);
+    server.note_latency(if fast { Event::FastCommand } else { Event::Command }, took);
+    if !row.command.flags.contains(Flags::SKIP_COMMANDLOG) {
+        let reply_bytes = client.reply.written_since(position).len() as u64;
+        let (request_bytes, now_ms) = (argv.wire_len() as u64, server.keyspace.now_ms());
+        server.commandlog.note(&Call { client, row, argv, now_ms, micros, request_bytes, reply_bytes });
     }
 
     let changed = server.keyspace.dirty() != dirty_before;

@@ -82,14 +82,28 @@ impl Row {
 ///
 /// # Errors
 /// Valkey's texts for an unknown command, an unknown subcommand and a wrong number of arguments.
-pub fn resolve(argv: Argv<'_>) -> Result<&'static Row, CommandError> {
-    let Some(row) = find(argv.get(0)) else { return Err(unknown_command(argv)) };
+pub fn resolve(argv: Argv<'_>) -> Result<&'static Row, Unresolved> {
+    let Some(row) = find(argv.get(0)) else { return Err(Unresolved { row: None, error: unknown_command(argv) }) };
     let row = if row.subcommands.is_empty() || argv.len() < 2 {
         row
     } else {
-        row.find_sub(argv.get(1)).ok_or_else(|| unknown_subcommand(row, argv.get(1)))?
+        row.find_sub(argv.get(1))
+            .ok_or_else(|| Unresolved { row: None, error: unknown_subcommand(row, argv.get(1)) })?
     };
-    if row.command.accepts(argv.len()) { Ok(row) } else { Err(wrong_arity(&row.full_name)) }
+    if row.command.accepts(argv.len()) {
+        Ok(row)
+    } else {
+        Err(Unresolved { row: Some(row), error: wrong_arity(&row.full_name) })
+    }
+}
+
+/// Why arguments are no call.
+#[derive(Debug)]
+pub struct Unresolved {
+    /// The command, where only its arguments are wrong.
+    pub row: Option<&'static Row>,
+    /// The reply.
+    pub error: CommandError,
 }
 
 fn unknown_command(argv: Argv<'_>) -> CommandError {

@@ -5,15 +5,16 @@ use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::server::Server;
 
-const BASE: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::NOT_QUEUED);
+const BASE: Flags =
+    Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::ALLOW_BUSY).union(Flags::NOT_QUEUED);
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
     Command::new("multi", 1, Group::Transactions, multi)
-        .flags(BASE.union(Flags::FAST))
+        .flags(BASE.union(Flags::FAST).union(Flags::NO_MULTI))
         .doc("1.2.0", "Starts a transaction: commands are queued until EXEC."),
     Command::new("exec", 1, Group::Transactions, exec)
-        .flags(BASE.union(Flags::SKIP_COMMANDLOG))
+        .flags(BASE.union(Flags::SKIP_COMMANDLOG).difference(Flags::ALLOW_BUSY))
         .doc("1.2.0", "Executes the queued commands, all in a row."),
     Command::new("discard", 1, Group::Transactions, discard_command)
         .flags(BASE.union(Flags::FAST))
@@ -23,14 +24,11 @@ pub const COMMANDS: &[Command] = &[
         .keys(Keys::ALL)
         .doc("2.2.0", "Makes the next EXEC fail if one of the keys changes before it."),
     Command::new("unwatch", 1, Group::Transactions, unwatch)
-        .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::FAST))
+        .flags(BASE.union(Flags::FAST).difference(Flags::NOT_QUEUED))
         .doc("2.2.0", "Forgets the watched keys."),
 ];
 
 fn multi(ctx: &mut Ctx<'_>) -> CommandResult {
-    if ctx.client.transaction.is_some() {
-        return Err(CommandError::fixed("ERR MULTI calls can not be nested"));
-    }
     ctx.client.transaction = Some(Transaction::default());
     ctx.reply().ok();
     Ok(())

@@ -82,7 +82,8 @@ impl Server {
             size: (total > 0).then_some(total),
         };
         let drop_expired = self.config.replicaof.is_none() && self.is_primary();
-        let (place, info) = (Place::default(), FileInfo::default());
+        let place = Place { replace: self.debug.loading_replaces, ..Place::default() };
+        let info = FileInfo::default();
         let mut sink = Loader { server: self, place, info, drop_expired };
         let result = load(source, &mut sink, &options);
         self.loaded_position = Position::of(&sink.info);

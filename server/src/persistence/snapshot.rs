@@ -137,9 +137,13 @@ impl Server {
     pub fn adopt_child(&mut self, child: Child, fork_us: u64) -> io::Result<()> {
         self.stats.forks += 1;
         self.stats.latest_fork_us = fork_us;
+        self.note_latency(crate::server::latency::Event::Fork, std::time::Duration::from_micros(fork_us));
         self.note_child(true);
         let watched = self.poll.add(child.report_fd(), Token::Child, Interest::Read);
         self.persistence.child = Some(child);
+        if self.debug.stop_after_fork {
+            crate::sys::kill(std::process::id() as i32, libc::SIGSTOP);
+        }
         watched
     }
 

@@ -53,6 +53,11 @@ impl<'a> Argv<'a> {
         Argv { bytes: self.bytes, spans: self.spans.get(i..).unwrap_or(&[]), canonical: false }
     }
 
+    /// Bytes that the command takes, or would take, on the wire.
+    pub fn wire_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes as they came, when they are a well-formed RESP array that may be forwarded verbatim.
     pub fn raw(&self) -> Option<&'a [u8]> {
         self.canonical.then_some(self.bytes)

@@ -108,6 +108,7 @@ fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
         set_max_listpack_value: c.set_max_listpack_value,
         zset_max_listpack_entries: c.zset_max_listpack_entries,
         zset_max_listpack_value: c.zset_max_listpack_value,
-        ..Limits::default()
+        // No directive: DEBUG set it.
+        quicklist_packed_threshold: keyspace.limits().quicklist_packed_threshold,
     });
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::client::Client;
+use crate::commands::Row;
+use crate::commands::redact::is_secret;
 use crate::resp::Argv;
 
 /// One remembered call.
@@ -42,6 +44,25 @@ pub struct Rule {
     pub max_len: usize,
 }
 
+/// A call that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who called.
+    pub client: &'a Client,
+    /// What.
+    pub row: &'static Row,
+    /// With which arguments.
+    pub argv: Argv<'a>,
+    /// Unix time in ms.
+    pub now_ms: i64,
+    /// Its duration in microseconds.
+    pub micros: u64,
+    /// Bytes of the request on the wire.
+    pub request_bytes: u64,
+    /// Bytes of the reply.
+    pub reply_bytes: u64,
+}
+
 /// The three logs.
 #[derive(Debug, Default)]
 pub struct CommandLog {
@@ -57,27 +78,29 @@ impl CommandLog {
         self.logs[kind as usize].truncate(rule.max_len);
     }
 
-    /// Remembers a call if it was slow.
-    pub fn note_slow(&mut self, micros: u64, client: &Client, argv: Argv<'_>, now_ms: i64) {
-        self.note(Kind::Slow, micros, client, argv, now_ms);
+    /// Remembers a call in each log whose threshold it reaches.
+    pub fn note(&mut self, call: &Call<'_>) {
+        for (kind, value) in
+            [(Kind::Slow, call.micros), (Kind::LargeRequest, call.request_bytes), (Kind::LargeReply, call.reply_bytes)]
+        {
+            let reached = |rule: &Rule| u64::try_from(rule.threshold).is_ok_and(|t| value >= t) && rule.max_len > 0;
+            if let Some(rule) = self.rules[kind as usize].filter(reached) {
+                self.add(kind, rule, value, call);
+            }
+        }
     }
 
-    /// Remembers a call if its value reaches the log's threshold.
-    pub fn note(&mut self, kind: Kind, value: u64, client: &Client, argv: Argv<'_>, now_ms: i64) {
-        let Some(rule) = self.rules[kind as usize] else { return };
-        let reached = u64::try_from(rule.threshold).is_ok_and(|t| value >= t);
-        if !reached || rule.max_len == 0 {
-            return;
-        }
+    #[cold]
+    fn add(&mut self, kind: Kind, rule: Rule, value: u64, call: &Call<'_>) {
         let log = &mut self.logs[kind as usize];
         let id = &mut self.next_id[kind as usize];
         log.push_front(Entry {
             id: *id,
-            time: now_ms / 1000,
+            time: call.now_ms / 1000,
             value,
-            args: shorten(argv),
-            peer: client.peer.clone(),
-            name: client.name.clone(),
+            args: shorten(call.row, call.argv),
+            peer: call.client.peer.clone(),
+            name: call.client.name.clone(),
         });
         *id += 1;
         log.truncate(rule.max_len);
@@ -94,8 +117,8 @@ impl CommandLog {
     }
 }
 
-/// At most 32 arguments of at most 128 bytes, saying how much was left out.
-fn shorten(argv: Argv<'_>) -> Vec<Vec<u8>> {
+/// At most 32 arguments of at most 128 bytes, saying how much was left out; secrets are not shown.
+fn shorten(row: &Row, argv: Argv<'_>) -> Vec<Vec<u8>> {
     const ARGS: usize = 32;
     const BYTES: usize = 128;
     let n = argv.len();
@@ -103,7 +126,9 @@ fn shorten(argv: Argv<'_>) -> Vec<Vec<u8>> {
     let mut out: Vec<Vec<u8>> = argv
         .iter()
         .take(shown)
-        .map(|arg| match arg.get(..BYTES) {
+        .enumerate()
+        .map(|(i, arg)| match arg.get(..BYTES) {
+            _ if is_secret(row, argv, i) => b"(redacted)".to_vec(),
             Some(start) if arg.len() > BYTES => {
                 let mut text = start.to_vec();
                 text.extend_from_slice(format!("... ({} more bytes)", arg.len() - BYTES).as_bytes());

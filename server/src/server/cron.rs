@@ -1,6 +1,7 @@
 //! What is done at regular intervals: `hz` times a second, and some of it once a second.
 
 use super::Server;
+use super::latency::Event;
 use std::time::Duration;
 
 use crate::client::ClientFlags;
@@ -12,6 +13,9 @@ impl Server {
         let now = self.now_ms();
         let period = 1000 / i64::from(self.config.hz.clamp(1, 500));
         self.next_cron_ms = now + period;
+        if self.debug.pause_cron {
+            return;
+        }
         self.cron_turns += 1;
         let once_a_second = self.cron_turns % u64::from(self.config.hz.clamp(1, 500)) == 0;
 
@@ -44,6 +48,7 @@ impl Server {
             let cycle = ExpireCycle::Slow { hz: self.config.hz };
             let took = self.keyspace.active_expire(cycle, self.config.active_expire_effort);
             self.stats.expire_us += took.as_micros() as u64;
+            self.note_latency(Event::ExpireCycle, took);
         }
         if self.config.activerehashing && self.persistence.child.is_none() {
             self.keyspace.rehash_for(Duration::from_millis(1));
@@ -60,6 +65,7 @@ impl Server {
         if self.expires_actively() {
             let took = self.keyspace.active_expire(ExpireCycle::Fast, self.config.active_expire_effort);
             self.stats.expire_us += took.as_micros() as u64;
+            self.note_latency(Event::ExpireCycle, took);
         }
         for garbage in self.keyspace.take_garbage() {
             self.bio.free_garbage(garbage);

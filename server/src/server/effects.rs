@@ -3,6 +3,7 @@
 use super::Server;
 use crate::client::blocked::Why;
 use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
+use crate::commands::redact::is_secret;
 use crate::commands::{CommandError, Flags, Row, dispatch};
 use crate::config::NotifyEvents;
 use crate::resp::{Argv, ReplyBuf};
@@ -64,13 +65,14 @@ impl Server {
     }
 
     /// Shows a command to the monitors.
-    pub fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {
+    pub fn feed_monitors(&mut self, client: &Client, row: &Row, argv: Argv<'_>) {
         let now = crate::sys::unix_us();
         let mut line =
             format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, client.db, client.peer).into_bytes();
-        for arg in argv.iter() {
+        for (i, arg) in argv.iter().enumerate() {
             line.extend_from_slice(b" \"");
-            for c in arg {
+            let shown: &[u8] = if is_secret(row, argv, i) { b"(redacted)" } else { arg };
+            for c in shown {
                 match c {
                     b'"' | b'\\' => line.extend_from_slice(&[b'\\', *c]),
                     b'\n' => line.extend_from_slice(b"\\n"),

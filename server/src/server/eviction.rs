@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Server;
+use super::latency::Event;
 
 /// How long one command may be held up by eviction.
 const SLICE: Duration = Duration::from_micros(500);
@@ -14,7 +15,16 @@ impl Server {
         if !self.is_primary() && self.config.replica_ignore_maxmemory {
             return true;
         }
+        if self.memory_that_counts() <= limit {
+            return true;
+        }
         let started = std::time::Instant::now();
+        let fits = self.evict_until(limit, started);
+        self.note_latency(Event::EvictionCycle, started.elapsed());
+        fits
+    }
+
+    fn evict_until(&mut self, limit: u64, started: std::time::Instant) -> bool {
         while self.memory_that_counts() > limit {
             let policy = self.config.maxmemory_policy;
             let Some((db, key)) = self.keyspace.evict_candidate(policy, self.config.maxmemory_samples) else {

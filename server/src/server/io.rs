@@ -160,6 +160,7 @@ impl Server {
                     break 'requests;
                 }
                 after_request(client);
+                self.clients.take_messages(client);
                 query.advance();
                 if client.is_waiting() || client.is_closing() {
                     break 'requests;

@@ -3,10 +3,12 @@
 pub mod apply;
 pub mod commandlog;
 pub mod cron;
+pub mod debug;
 pub mod effects;
 pub mod eviction;
 pub mod histogram;
 pub mod io;
+pub mod latency;
 pub mod pause;
 pub mod propagation;
 pub mod shutdown;
@@ -85,6 +87,8 @@ pub struct Server {
     pub stats: Stats,
     /// Calls worth remembering.
     pub commandlog: CommandLog,
+    /// What took long.
+    pub latency: latency::LatencyMonitor,
     /// Clients that see every command.
     pub monitors: Vec<ClientId>,
     /// See [`Loading`].
@@ -97,6 +101,8 @@ pub struct Server {
     pub serving_ready: bool,
     /// Off while DEBUG SET-ACTIVE-EXPIRE says so.
     pub active_expire: bool,
+    /// What DEBUG switched, for tests.
+    pub debug: debug::Switches,
     /// Depth of calls: 1 in a command, 2 in a command of EXEC.
     pub nesting: u32,
     /// Pauses that are on.

@@ -83,6 +83,11 @@ impl Stats {
         &mut self.commands[id]
     }
 
+    /// A command's latencies, by its row's id, if some were tracked.
+    pub fn latency(&self, id: usize) -> Option<&Histogram> {
+        self.commands.get(id)?.latency.as_ref()
+    }
+
     /// Counters of all commands that have some.
     pub fn commands(&self) -> impl Iterator<Item = (&'static table::Row, &CommandStats)> {
         let used = |s: &&CommandStats| s.calls + s.rejected + s.failed > 0;

@@ -8,8 +8,9 @@
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::latency::Event;
 use crate::bio::Message;
-use crate::net::poll::{Event, Token};
+use crate::net::poll::{Event as Readiness, Token};
 
 impl Server {
     /// Runs until a shutdown; returns the exit code.
@@ -24,7 +25,7 @@ impl Server {
     }
 
     /// One turn, waiting for `at_most`.
-    pub fn turn(&mut self, events: &mut Vec<Event>, at_most: Duration) {
+    pub fn turn(&mut self, events: &mut Vec<Readiness>, at_most: Duration) {
         self.before_wait();
         let timeout = if self.clients.to_read.is_empty() { self.next_timer().min(at_most) } else { Duration::ZERO };
         self.stats.turn_ends();
@@ -46,7 +47,7 @@ impl Server {
     }
 
     /// Serves one event.
-    pub fn serve_event(&mut self, event: Event) {
+    pub fn serve_event(&mut self, event: Readiness) {
         match event.token {
             Token::Listener(i) => self.accept(i),
             Token::Client(slot) => {
@@ -103,7 +104,9 @@ impl Server {
             let began = Instant::now();
             self.ask_for_acks();
             self.flush_aof();
-            self.stats.turns.aof_us += began.elapsed().as_micros() as u64;
+            let took = began.elapsed();
+            self.stats.turns.aof_us += took.as_micros() as u64;
+            self.note_latency(Event::AofWrite, took);
         }
         self.serve_replicas();
         self.after_acknowledgement_if_any();

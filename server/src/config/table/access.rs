@@ -13,9 +13,9 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Who may set protected directives.
     enable_protected_configs: ProtectedAction = ProtectedAction::No, "enable-protected-configs", one_of(), None, Acts, Immutable;
     /// Who may use DEBUG.
-    enable_debug_command: ProtectedAction = ProtectedAction::No, "enable-debug-command", one_of(), None, NoEffectHere, Immutable;
+    enable_debug_command: ProtectedAction = ProtectedAction::No, "enable-debug-command", one_of(), None, Acts, Immutable;
     /// Who may use MODULE; there are no modules here.
-    enable_module_command: ProtectedAction = ProtectedAction::No, "enable-module-command", one_of(), None, NoEffectHere, Immutable;
+    enable_module_command: ProtectedAction = ProtectedAction::No, "enable-module-command", one_of(), None, Acts, Immutable;
     /// Microseconds from which on a command is logged as slow; negative for none.
     commandlog_execution_slower_than: i64 = 10000, "commandlog-execution-slower-than" | "slowlog-log-slower-than", number(-1, LONG_MAX), None, Acts;
     /// Slow commands that are kept.
@@ -29,7 +29,7 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Large replies that are kept.
     commandlog_large_reply_max_len: usize = 128, "commandlog-large-reply-max-len", number(0, LONG_MAX), CommandLog, Acts;
     /// Milliseconds from which on LATENCY records an event; 0 for never.
-    latency_monitor_threshold: u64 = 0, "latency-monitor-threshold", number(0, LONG_MAX), None, NoEffectHere;
+    latency_monitor_threshold: u64 = 0, "latency-monitor-threshold", number(0, LONG_MAX), None, Acts;
     /// Counts each command's latency.
     latency_tracking: bool = true, "latency-tracking", flag(), None, Acts;
     /// Percentiles of latency in INFO.

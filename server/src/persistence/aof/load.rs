@@ -211,7 +211,7 @@ impl Server {
                 loader.whole = loader.at;
                 continue;
             }
-            let row = table::resolve(argv).map_err(|e| String::from_utf8_lossy(&e.0).into_owned())?;
+            let row = table::resolve(argv).map_err(|e| String::from_utf8_lossy(&e.error.0).into_owned())?;
             let name = row.command.name;
             if client.transaction.is_some() && !matches!(name, "exec" | "multi" | "discard") {
                 let argv = argv.to_owned();
