@@ -131,8 +131,8 @@ fn parse_test(ctx: &Ctx<'_>, name: &[u8], wanted: bool, value: &[u8]) -> Result<
         b"type" => Test::Class(class_named(value)?),
         b"user" if value != b"default" => return Err(quoting("No such user '", value, "'")),
         b"user" => Test::User(text),
-        b"maxage" if wanted => Test::MinAge(seconds("maxage", value, 1)?),
-        b"idle" if wanted => Test::MinIdle(seconds("idle", value, 0)?),
+        b"maxage" if wanted => Test::MinAge(seconds("maxage", value)?),
+        b"idle" if wanted => Test::MinIdle(seconds("idle", value)?),
         b"flags" => Test::Flags(letters(value, FLAGS, "flags")?),
         b"name" => Test::Name(text),
         b"lib-name" => Test::LibName(text),
@@ -173,10 +173,10 @@ fn class_named(name: &[u8]) -> Result<&'static str, CommandError> {
     }
 }
 
-fn seconds(option: &str, value: &[u8], least: i64) -> Result<i64, CommandError> {
+fn seconds(option: &str, value: &[u8]) -> Result<i64, CommandError> {
     let n = parse_i64(value)
         .ok_or_else(|| CommandError::text(format!("ERR {option} is not an integer or out of range")))?;
-    if n < least {
+    if n < 1 {
         return Err(CommandError::text(format!("ERR {option} should be greater than 0")));
     }
     Ok(n)

@@ -60,7 +60,7 @@ fn info(ctx: &mut Ctx<'_>) -> CommandResult {
     for name in argv.iter().skip(2) {
         match table::find_full(name) {
             Some(row) => describe(reply, row),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(())
@@ -108,7 +108,6 @@ fn flag_names(row: &Row) -> Vec<&'static str> {
         (Flags::SKIP_COMMANDLOG, "skip_commandlog"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
-        (Flags::MAY_REPLICATE, "may_replicate"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
         (Flags::NO_MULTI, "no_multi"),
         (Flags::MOVABLE_KEYS, "movablekeys"),
@@ -124,7 +123,9 @@ pub fn category_names(command: &Command) -> impl Iterator<Item = String> {
 
 /// What a command does with its keys, as far as its flags tell.
 fn key_flags(command: &Command) -> &'static [&'static str] {
-    if command.flags.contains(Flags::WRITE) {
+    if command.group == Group::PubSub {
+        &["not_key"]
+    } else if command.flags.contains(Flags::WRITE) {
         &["RW", "update"]
     } else if command.flags.contains(Flags::READONLY) {
         &["RO", "access"]

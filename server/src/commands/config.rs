@@ -47,7 +47,7 @@ fn get(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn set(ctx: &mut Ctx<'_>) -> CommandResult {
     if ctx.argc() % 2 == 1 {
-        return Err(super::error::wrong_arity(&ctx.row.full_name));
+        return Err(super::error::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = (2..ctx.argc()).step_by(2).map(|i| (ctx.arg(i), ctx.arg(i + 1))).collect();
     let circumstances = Circumstances {

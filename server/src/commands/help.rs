@@ -1,7 +1,7 @@
 //! HELP of a command with subcommands, made of their rows.
 
 use super::table;
-use super::{Command, CommandResult, Ctx, Flags, Group};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
 
 /// The row of HELP, which each container has.
 pub const fn row(group: Group, since: &'static str) -> Command {
@@ -16,6 +16,15 @@ fn help(ctx: &mut Ctx<'_>) -> CommandResult {
     let entries = rows.map(|command| (command.name, command.usage, command.summary));
     lines(ctx, container.command.name, entries);
     Ok(())
+}
+
+/// The refusal of a subcommand whose arguments are too many.
+pub fn refusal(ctx: &Ctx<'_>) -> CommandError {
+    let sub = ctx.row.command.name;
+    let container = ctx.row.full_name.split('|').next().unwrap_or_default().to_ascii_uppercase();
+    CommandError::text(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
+    ))
 }
 
 /// Answers with the lines of HELP: for each subcommand its name, its arguments and what it does.

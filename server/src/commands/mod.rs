@@ -3,14 +3,21 @@
 //! To add a command, add a row and a function to one file. Everything else (the dispatcher, COMMAND, ACL categories,
 //! statistics, key extraction) is derived from the row.
 
+mod absent;
+pub mod acl;
 pub mod bitfield;
 pub mod bitmap;
 pub mod client;
 mod client_filter;
 pub mod command;
+pub mod commandlog;
 pub mod config;
 pub mod connection;
 pub mod context;
+pub mod debug;
+mod debug_data;
+mod debug_digest;
+mod debug_protocol;
 pub mod dispatch;
 pub mod dump;
 pub mod error;
@@ -26,9 +33,14 @@ mod info_replication;
 mod info_server;
 mod info_stats;
 pub mod keys;
+pub mod latency;
 pub mod list;
+pub mod memory;
+mod monitor;
 pub mod object;
 pub mod persistence;
+pub mod pubsub;
+pub mod redact;
 pub mod replication;
 pub mod scan;
 pub mod server;
@@ -56,20 +68,28 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// The rows of all groups.
 static GROUPS: &[&[Command]] = &[
+    absent::COMMANDS,
+    acl::COMMANDS,
     bitfield::COMMANDS,
     bitmap::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
+    commandlog::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,
     hash::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    latency::COMMANDS,
     list::COMMANDS,
+    memory::COMMANDS,
+    monitor::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,
+    pubsub::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
