@@ -1,0 +1,132 @@
+//! What is promised of keys of any type: deleting, renaming, copying, expiring, walking, dumping.
+
+mod support;
+
+use std::collections::BTreeSet;
+use support::{Server, check};
+
+#[test]
+fn keys_are_deleted_renamed_copied_and_moved() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("MSET a 1 b 2 c 3", "OK"),
+            ("DEL a a nothing", ":1"),
+            ("UNLINK b", ":1"),
+            ("EXISTS c c a", ":2"),
+            ("TYPE c", "string"),
+            ("TYPE a", "none"),
+            ("RENAME nothing x", "-ERR no such key"),
+            ("EXPIRE c 100", ":1"),
+            ("RENAME c d", "OK"),
+            ("TTL d", ":100"),
+            ("SET e 5", "OK"),
+            ("RENAMENX d e", ":0"),
+            ("COPY d e", ":0"),
+            ("COPY d e REPLACE", ":1"),
+            ("TTL e", ":100"),
+            ("COPY d d", "-ERR source and destination objects are the same"),
+            ("MOVE d 1", ":1"),
+            ("MOVE d 1", ":0"),
+            ("MOVE e 16", "-ERR DB index is out of range"),
+            ("KEYS *", "[e]"),
+            ("SELECT 1", "OK"),
+            ("GET d", "3"),
+            ("RANDOMKEY", "d"),
+        ],
+    );
+}
+
+#[test]
+fn an_expiry_is_set_under_conditions_and_taken_away() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("SET a 1", "OK"),
+            ("TTL a", ":-1"),
+            ("TTL nothing", ":-2"),
+            ("EXPIRE a 100 XX", ":0"),
+            ("EXPIRE a 100 NX", ":1"),
+            ("EXPIRE a 50 GT", ":0"),
+            ("EXPIRE a 200 GT", ":1"),
+            ("EXPIRE a 50 LT", ":1"),
+            ("TTL a", ":50"),
+            ("EXPIRE a 1 NX GT", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
+            ("PEXPIREAT a 33177117420000", ":1"),
+            ("EXPIRETIME a", ":33177117420"),
+            ("PERSIST a", ":1"),
+            ("PERSIST a", ":0"),
+            ("EXPIRE a 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("EXPIRE a -1", ":1"),
+            ("EXISTS a", ":0"),
+        ],
+    );
+}
+
+#[test]
+fn a_walk_with_a_cursor_meets_every_key() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let expected: BTreeSet<String> = (0..1000).map(|i| format!("key:{i}")).collect();
+    for key in &expected {
+        client.ask_words(&["SET", key, "v"]);
+    }
+    let (mut found, mut cursor) = (BTreeSet::new(), "0".to_owned());
+    loop {
+        let page = client.ask(&format!("SCAN {cursor} MATCH key:* COUNT 30 TYPE string"));
+        let page = page.strip_prefix('[').and_then(|page| page.strip_suffix("]]")).unwrap();
+        let (next, keys) = page.split_once(", [").unwrap();
+        found.extend(keys.split(", ").filter(|key| !key.is_empty()).map(str::to_owned));
+        cursor = next.to_owned();
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(client.ask("SCAN x"), "-ERR invalid cursor");
+    assert_eq!(client.ask("SCAN 0 TYPE nonsense"), "-ERR unknown type name 'nonsense'");
+}
+
+#[test]
+fn a_dumped_value_can_be_restored_under_another_key() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask_words(&["SET", "long", &"abc".repeat(1000)]);
+    let payload = client.ask_bytes("DUMP long");
+    assert_eq!(client.ask_words(&[b"RESTORE", &b"copy"[..], b"100000", &payload]), "OK");
+    assert_eq!(client.ask("GET copy"), "abc".repeat(1000));
+    assert_eq!(client.ask("TTL copy"), ":100");
+    assert_eq!(
+        client.ask_words(&[b"RESTORE", &b"copy"[..], b"0", &payload]),
+        "-BUSYKEY Target key name already exists."
+    );
+    assert_eq!(client.ask_words(&[b"RESTORE", &b"copy"[..], b"0", &payload, b"REPLACE"]), "OK");
+    assert_eq!(client.ask("TTL copy"), ":-1");
+    let spoiled = [&payload[..payload.len() - 1], b"!"].concat();
+    assert_eq!(
+        client.ask_words(&[b"RESTORE", &b"other"[..], b"0", &spoiled]),
+        "-ERR DUMP payload version or checksum are wrong"
+    );
+}
+
+#[test]
+fn a_value_tells_how_it_is_kept() {
+    let server = Server::start(&["--maxmemory-policy", "allkeys-lfu"]);
+    let mut client = server.connect();
+    check(
+        &mut client,
+        &[
+            ("MSET int 12 short abc", "OK"),
+            ("OBJECT ENCODING int", "int"),
+            ("OBJECT ENCODING short", "embstr"),
+            ("OBJECT REFCOUNT short", ":1"),
+            ("APPEND int 3", ":3"),
+            ("OBJECT ENCODING int", "raw"),
+            ("OBJECT ENCODING nothing", "nil"),
+            ("OBJECT FREQ short", ":5"),
+        ],
+    );
+    assert!(client.ask("OBJECT IDLETIME short").starts_with("-ERR An LFU maxmemory policy is selected"));
+}
