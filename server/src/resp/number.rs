@@ -26,30 +26,25 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
-/// Reads a floating point number as `strtod` would, the whole text and nothing else; `nan` is refused, `inf` accepted.
+/// Reads a decimal number, or an infinity by name: the whole text and nothing else. `nan` is refused, and so is what is too large
+/// or too small for a double.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(text).ok()?;
-    if text.is_empty() || text.len() > 256 {
-        return None;
-    }
-    let lower = text.trim_start_matches(['+', '-']);
-    if lower.starts_with(['n', 'N']) {
-        return None;
-    }
-    if lower.len() > 2 && (lower.starts_with("0x") || lower.starts_with("0X")) {
-        return parse_hex_float(text);
-    }
-    text.parse::<f64>().ok().filter(|v| !v.is_nan())
+    let value = parse_f64_clamped(text)?;
+    let exact = if value.is_infinite() {
+        !text.iter().any(u8::is_ascii_digit)
+    } else {
+        // Zero is written with no other digit before the exponent.
+        value != 0.0 || !text.iter().take_while(|c| !matches!(c, b'e' | b'E')).any(|c| matches!(c, b'1'..=b'9'))
+    };
+    exact.then_some(value)
 }
 
-/// Hexadecimal integers, which `strtod` takes too.
-fn parse_hex_float(text: &str) -> Option<f64> {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let digits = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X"))?;
-    u64::from_str_radix(digits, 16).ok().map(|v| sign * v as f64)
+/// As [`parse_f64`], but what is too large for a double is infinite, and what is too small is 0.
+pub fn parse_f64_clamped(text: &[u8]) -> Option<f64> {
+    if text.len() > 256 {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|value| !value.is_nan())
 }
 
 /// Appends the text of a double as Valkey prints it; see [`DoubleText`].
@@ -69,5 +64,17 @@ mod tests {
         for bad in ["", "-", "-0", "01", "+1", " 1", "1 ", "9223372036854775808", "1.0", "99999999999999999999"] {
             assert_eq!(parse_i64(bad.as_bytes()), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn doubles_must_be_within_range_unless_an_infinity_is_meant() {
+        for (text, value) in [("1.5e2", 150.0), (".5", 0.5), ("5.", 5.0), ("-INF", f64::NEG_INFINITY), ("0e400", 0.0)] {
+            assert_eq!(parse_f64(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for bad in ["", "-", ".", "1e", "nan", "0x10", " 1", "1 ", "1e400", "1e-400", "1_0"] {
+            assert_eq!(parse_f64(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(parse_f64_clamped(b"-1e400"), Some(f64::NEG_INFINITY));
+        assert_eq!(parse_f64_clamped(b"1e-400"), Some(0.0));
     }
 }
