@@ -2,7 +2,7 @@
 
 use super::error::{CommandError, NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX};
 use super::table::Row;
-use crate::client::Client;
+use crate::client::{Client, ClientFlags};
 use crate::keyspace::{Db, Keyspace};
 use crate::resp::number::{parse_f64, parse_i64};
 use crate::resp::{Argv, ReplyBuf};
@@ -114,6 +114,40 @@ impl<'a> Ctx<'a> {
     /// A syntax error.
     pub fn exactly(&self, n: usize) -> Result<(), CommandError> {
         if self.argc() == n { Ok(()) } else { Err(SYNTAX) }
+    }
+
+    /// When a wait of the seconds at `i` ends, in Unix ms; `None`: never, as 0 asks for.
+    ///
+    /// # Errors
+    /// Valkey's texts.
+    pub fn deadline(&self, i: usize) -> Result<Option<i64>, CommandError> {
+        let seconds =
+            parse_f64(self.arg(i)).ok_or(CommandError::fixed("ERR timeout is not a float or out of range"))?;
+        let ms = (seconds * 1000.0).ceil();
+        if ms < 0.0 {
+            return Err(CommandError::fixed("ERR timeout is negative"));
+        }
+        if ms == 0.0 {
+            return Ok(None);
+        }
+        let ms = if ms < i64::MAX as f64 { ms as i64 } else { i64::MAX };
+        let at = self.server.now_ms().checked_add(ms);
+        at.map(Some).ok_or(CommandError::fixed("ERR timeout is out of range"))
+    }
+
+    /// Whether the client may be blocked: not in a transaction, nor in a stream of commands from elsewhere.
+    pub fn may_wait(&self) -> bool {
+        !self.client.flags.intersects(ClientFlags::IN_EXEC | ClientFlags::PRIMARY | ClientFlags::AOF_LOADER)
+    }
+
+    /// Blocks the client until one of `keys` is filled; then the command runs again. Where it may not be blocked, it is answered as
+    /// at its deadline.
+    pub fn wait_for_keys(&mut self, keys: &[&[u8]], deadline: Option<i64>) {
+        if self.may_wait() {
+            self.server.block_on_keys(self.client, self.row, self.argv, keys, deadline);
+        } else {
+            (self.row.command.timeout_reply)(&mut self.client.reply);
+        }
     }
 
     /// Replaces what replicas and the append-only file get for this call.

@@ -4,8 +4,10 @@ use super::Server;
 use crate::client::blocked::Why;
 use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
 use crate::commands::redact::is_secret;
-use crate::commands::{CommandError, Flags, Row, dispatch};
+use crate::commands::{CommandError, Flags, Group, Row, dispatch};
 use crate::config::NotifyEvents;
+use crate::data::entry::Entry;
+use crate::data::value::Kind;
 use crate::resp::{Argv, ReplyBuf};
 
 impl Server {
@@ -124,6 +126,9 @@ impl Server {
         while self.keyspace.has_ready() {
             for (db, key) in self.keyspace.take_ready() {
                 for id in self.keyspace.waiting(db, &key) {
+                    if !self.wants(id, db, &key) {
+                        continue;
+                    }
                     // The caller cannot be served: it was blocked by this very call, and nothing came after it.
                     let Some(slot) = self.clients.slot_of(id).filter(|_| id != caller.id) else { continue };
                     let Some(mut client) = self.clients.take(slot) else { continue };
@@ -133,6 +138,19 @@ impl Server {
             }
         }
         self.serving_ready = false;
+    }
+
+    /// Whether a key holds what a client waits for. One that comes too late, or waits for another type, keeps its place.
+    fn wants(&self, id: ClientId, db: usize, key: &[u8]) -> bool {
+        let blocked = self.clients.by_id(id).and_then(|client| client.blocked.as_ref());
+        let Some(Blocked { why: Why::Keys { row, .. }, .. }) = blocked else { return false };
+        let kind = self.keyspace.db(db).get(key).map(Entry::kind);
+        match row.command.group {
+            Group::List => kind == Some(Kind::List),
+            Group::SortedSet => kind == Some(Kind::Zset),
+            // A stream's reader also hears of its deletion.
+            _ => true,
+        }
     }
 
     /// Runs a blocked client's command again; it stays blocked if it would block again.
