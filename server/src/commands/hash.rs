@@ -97,7 +97,17 @@ impl<'a> View<'a> {
 
     /// The number of fields.
     pub fn len(self) -> usize {
-        if self.hash.expiring() == 0 { self.hash.len() } else { self.iter().count() }
+        if self.is_whole() { self.hash.len() } else { self.iter().count() }
+    }
+
+    /// Whether no field can have expired, so that the hash is as it is stored.
+    pub fn is_whole(self) -> bool {
+        self.hash.expiring() == 0
+    }
+
+    /// The hash as it is stored.
+    pub fn whole(self) -> &'a Hash {
+        self.hash
     }
 
     /// The fields.
@@ -108,7 +118,7 @@ impl<'a> View<'a> {
 
 /// Sets the fields that stand in the arguments from index 2 on; returns how many are new.
 fn set_fields(ctx: &mut Ctx<'_>) -> Result<usize, super::CommandError> {
-    if ctx.argc() % 2 == 1 {
+    if !ctx.argc().is_multiple_of(2) {
         return Err(wrong_arity(&ctx.row.full_name));
     }
     let (key, argv) = (ctx.arg(1), ctx.argv);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::error::{CommandError, INDEX_OUT_OF_RANGE, NO_SUCH_KEY, SYNTAX, wrong_arity};
+use super::error::{CommandError, INDEX_OUT_OF_RANGE, NO_SUCH_KEY, NOT_POSITIVE, SYNTAX, wrong_arity};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
@@ -161,7 +161,7 @@ fn pop(ctx: &mut Ctx<'_>, end: End) -> CommandResult {
     if ctx.argc() > 3 {
         return Err(wrong_arity(&ctx.row.full_name));
     }
-    let count = if ctx.argc() == 3 { Some(ctx.natural(2)?) } else { None };
+    let count = if ctx.argc() == 3 { Some(ctx.natural(2).map_err(|_| NOT_POSITIVE)?) } else { None };
     let key = ctx.arg(1);
     let (db, reply) = ctx.db_and_reply();
     let limits = db.limits();
@@ -262,8 +262,9 @@ fn ltrim(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, start, end) = (ctx.arg(1), ctx.int(2)?, ctx.int(3)?);
     let (db, reply) = ctx.db_and_reply();
     let limits = db.limits();
+    let list = db.write_list(key)?;
     reply.ok();
-    let Some(list) = db.write_list(key)? else { return Ok(()) };
+    let Some(list) = list else { return Ok(()) };
     let before = list.len();
     let keep = clamp(start, end, before);
     list.remove_range(keep.end, before - keep.end, &limits);

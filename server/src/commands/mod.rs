@@ -23,6 +23,8 @@ pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod hash;
+pub mod hash_number;
+pub mod hash_random;
 mod help;
 pub mod info;
 mod info_clients;
@@ -35,6 +37,8 @@ mod info_stats;
 pub mod keys;
 pub mod latency;
 pub mod list;
+pub mod list_blocking;
+pub mod list_move;
 pub mod memory;
 mod monitor;
 pub mod object;
@@ -45,6 +49,7 @@ pub mod replication;
 pub mod scan;
 pub mod server;
 pub mod set;
+pub mod set_algebra;
 pub mod set_random;
 pub mod sort;
 pub mod spec;
@@ -55,7 +60,10 @@ pub mod string_set;
 pub mod table;
 pub mod transaction;
 pub mod zset;
+pub mod zset_algebra;
+pub mod zset_blocking;
 pub mod zset_pop;
+pub mod zset_random;
 pub mod zset_range;
 
 pub use context::Ctx;
@@ -81,10 +89,14 @@ static GROUPS: &[&[Command]] = &[
     dump::COMMANDS,
     expire::COMMANDS,
     hash::COMMANDS,
+    hash_number::COMMANDS,
+    hash_random::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     list::COMMANDS,
+    list_blocking::COMMANDS,
+    list_move::COMMANDS,
     memory::COMMANDS,
     monitor::COMMANDS,
     object::COMMANDS,
@@ -94,6 +106,7 @@ static GROUPS: &[&[Command]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    set_algebra::COMMANDS,
     set_random::COMMANDS,
     sort::COMMANDS,
     string::COMMANDS,
@@ -102,6 +115,9 @@ static GROUPS: &[&[Command]] = &[
     string_set::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
+    zset_algebra::COMMANDS,
+    zset_blocking::COMMANDS,
     zset_pop::COMMANDS,
+    zset_random::COMMANDS,
     zset_range::COMMANDS,
 ];

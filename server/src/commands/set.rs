@@ -1,5 +1,6 @@
 //! Sets: adding and removing members, moving one, asking for them, walking through them.
 
+use super::scan::{self, Of};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::NotifyEvents;
 use crate::data::set::Set;
@@ -39,6 +40,10 @@ pub const COMMANDS: &[Command] = &[
         .flags(Flags::READONLY)
         .keys(Keys::FIRST)
         .doc("1.0.0", "Returns all members of a set."),
+    Command::new("sscan", -3, Group::Set, sscan)
+        .flags(Flags::READONLY)
+        .keys(Keys::FIRST)
+        .doc("2.8.0", "Returns some of the members of a set, and the cursor to go on with."),
 ];
 
 /// The set of a key to be changed; if there is none, one that suits `n` members of which `first` is one.
@@ -147,6 +152,23 @@ fn smembers(ctx: &mut Ctx<'_>) -> CommandResult {
     for member in set.into_iter().flat_map(Set::iter) {
         reply.elem(member);
     }
+    Ok(())
+}
+
+fn sscan(ctx: &mut Ctx<'_>) -> CommandResult {
+    let cursor = scan::cursor(ctx.arg(2))?;
+    let (key, argv) = (ctx.arg(1), ctx.argv);
+    let (db, reply) = ctx.db_and_reply();
+    let Some(set) = db.read_set(key)? else {
+        scan::reply_empty(reply);
+        return Ok(());
+    };
+    let options = scan::Options::parse(argv, 3, Of::Set)?;
+    scan::reply(reply, &options, cursor, |cursor, page| {
+        set.scan(cursor, |member| {
+            page.key(member);
+        })
+    });
     Ok(())
 }
 

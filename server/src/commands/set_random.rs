@@ -1,6 +1,6 @@
 //! Random members of sets: SPOP, SRANDMEMBER.
 
-use super::error::SYNTAX;
+use super::error::{NOT_POSITIVE, SYNTAX};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
@@ -55,7 +55,7 @@ fn pop_one(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn pop_many(ctx: &mut Ctx<'_>) -> CommandResult {
-    let (key, count) = (ctx.arg(1), ctx.natural(2)?);
+    let (key, count) = (ctx.arg(1), ctx.natural(2).map_err(|_| NOT_POSITIVE)?);
     let (db, reply) = ctx.db_and_reply();
     let (mut rng, limits) = (db.rng(), db.limits());
     let Some(set) = db.write_set(key)? else {

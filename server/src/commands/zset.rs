@@ -1,6 +1,6 @@
 //! Sorted sets: adding and removing members, scores and ranks.
 
-use super::error::{CommandError, SYNTAX};
+use super::error::{CommandError, SYNTAX, wrong_arity};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::NotifyEvents;
 use crate::data::value::{Value, ValueMut};
@@ -244,7 +244,10 @@ fn zrevrank(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn rank(ctx: &mut Ctx<'_>, reverse: bool) -> CommandResult {
     let with_score = ctx.argc() > 3;
-    if ctx.argc() > 4 || (with_score && !ctx.is(3, "withscore")) {
+    if ctx.argc() > 4 {
+        return Err(wrong_arity(&ctx.row.full_name));
+    }
+    if with_score && !ctx.is(3, "withscore") {
         return Err(SYNTAX);
     }
     let (key, member) = (ctx.arg(1), ctx.arg(2));

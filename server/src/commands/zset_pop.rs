@@ -1,6 +1,7 @@
 //! Popping members of sorted sets by score: ZPOPMIN, ZPOPMAX, ZMPOP.
 
-use super::error::{CommandError, SYNTAX};
+use super::error::{CommandError, NOT_POSITIVE, SYNTAX};
+use super::list_move::Query;
 use super::zset::removed;
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::data::list::End;
@@ -67,7 +68,7 @@ fn zpopmax(ctx: &mut Ctx<'_>) -> CommandResult {
 fn pop(ctx: &mut Ctx<'_>, end: End) -> CommandResult {
     let count = match ctx.argc() {
         2 => None,
-        3 => Some(ctx.natural(2)?),
+        3 => Some(ctx.natural(2).map_err(|_| NOT_POSITIVE)?),
         _ => return Err(SYNTAX),
     };
     let key = ctx.arg(1);
@@ -84,47 +85,6 @@ fn pop(ctx: &mut Ctx<'_>, end: End) -> CommandResult {
     let empty = zset.is_empty();
     popped(db, key, end, count, empty);
     Ok(())
-}
-
-/// What ZMPOP and BZMPOP ask for.
-pub(super) struct Query {
-    /// Index of the first key.
-    pub first_key: usize,
-    /// Index behind the last key.
-    pub end_of_keys: usize,
-    /// From where to pop.
-    pub end: End,
-    /// Members to pop at most.
-    pub count: usize,
-}
-
-impl Query {
-    /// Reads `numkeys key … MIN|MAX [COUNT n]`, for lists `LEFT|RIGHT`, from the argument at `at` on.
-    pub fn parse(ctx: &Ctx<'_>, at: usize, front: &str, back: &str) -> Result<Query, CommandError> {
-        let keys = ctx.int_from(at, 1, "ERR numkeys should be greater than 0")? as usize;
-        let first_key = at + 1;
-        let end_of_keys = first_key.saturating_add(keys);
-        let end = match () {
-            () if end_of_keys >= ctx.argc() => return Err(SYNTAX),
-            () if ctx.is(end_of_keys, front) => End::Front,
-            () if ctx.is(end_of_keys, back) => End::Back,
-            () => return Err(SYNTAX),
-        };
-        let option = end_of_keys + 1;
-        let count = match ctx.argc() - option {
-            0 => 1,
-            1 => return Err(SYNTAX),
-            _ if !ctx.is(option, "count") => return Err(SYNTAX),
-            n => {
-                let count = ctx.int_from(option + 1, 1, "ERR count should be greater than 0")?;
-                if n > 2 {
-                    return Err(SYNTAX);
-                }
-                count as usize
-            }
-        };
-        Ok(Query { first_key, end_of_keys, end, count })
-    }
 }
 
 /// Pops from the first of the keys that holds a sorted set, answers and rewrites the command. Whether there was one.

@@ -11,7 +11,7 @@ use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::zset::{LexBound, LexRange, ScoreBound, ScoreRange, Zset};
 use crate::resp::ReplyBuf;
-use crate::resp::number::{parse_f64, parse_i64};
+use crate::resp::number::{parse_f64_clamped, parse_i64};
 
 const READ: Flags = Flags::READONLY.union(Flags::FAST);
 
@@ -121,9 +121,11 @@ impl<'a> Span<'a> {
 }
 
 fn score_bound(text: &[u8]) -> Option<ScoreBound> {
+    // No digits at all are a zero, as for Valkey.
+    let score = |text: &[u8]| if text.is_empty() { Some(0.0) } else { parse_f64_clamped(text) };
     match text.strip_prefix(b"(") {
-        Some(text) => parse_f64(text).map(ScoreBound::Excluded),
-        None => parse_f64(text).map(ScoreBound::Included),
+        Some(text) => score(text).map(ScoreBound::Excluded),
+        None => score(text).map(ScoreBound::Included),
     }
 }
 
