@@ -135,7 +135,7 @@ fn sync(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
-    if ctx.argc() % 2 == 0 {
+    if ctx.argc().is_multiple_of(2) {
         return Err(SYNTAX);
     }
     for i in (1..ctx.argc()).step_by(2) {

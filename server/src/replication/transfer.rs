@@ -57,7 +57,7 @@ impl Server {
                     log_notice!("Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC");
                 }
             }
-            Some(Purpose::Sockets { .. }) => {
+            Some(Purpose::Sockets) => {
                 log_notice!("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC");
             }
             Some(_) => log_notice!("Waiting for end of the running child to start a BGSAVE for SYNC"),

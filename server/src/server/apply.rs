@@ -45,10 +45,8 @@ impl Server {
             Effect::Password => self.password_changed(),
             Effect::Listen => self.listen_anew()?,
             Effect::AppendOnly => self.apply_appendonly()?,
-            Effect::Eviction => {
-                if self.config.maxmemory > 0 {
-                    self.evict_to_limit();
-                }
+            Effect::Eviction if self.config.maxmemory > 0 => {
+                self.evict_to_limit();
             }
             Effect::SyncReplication | Effect::Quorum => self.note_acknowledgement(),
             // Read where they are used, or without an effect in this server (which the start says).

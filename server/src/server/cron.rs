@@ -17,7 +17,7 @@ impl Server {
             return;
         }
         self.cron_turns += 1;
-        let once_a_second = self.cron_turns % u64::from(self.config.hz.clamp(1, 500)) == 0;
+        let once_a_second = self.cron_turns.is_multiple_of(u64::from(self.config.hz.clamp(1, 500)));
 
         self.sample_rates();
         self.tend_keyspace();

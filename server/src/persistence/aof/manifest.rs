@@ -162,7 +162,7 @@ fn parse_line(line: &mut [u8]) -> Result<Part, &'static str> {
     split_in_place(line, &mut spans).ok_or(INVALID)?;
     let word = |s: &Span| String::from_utf8_lossy(&line[s.start as usize..(s.start + s.len) as usize]).into_owned();
     let words: Vec<String> = spans.iter().map(word).collect();
-    if words.len() < 6 || words.len() % 2 != 0 {
+    if words.len() < 6 || !words.len().is_multiple_of(2) {
         return Err(INVALID);
     }
     let (mut name, mut seq, mut file_type) = (None, None, None);
