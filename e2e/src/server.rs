@@ -291,7 +291,10 @@ impl Drop for Server {
 
 /// A free port on 127.0.0.1, with a socket that keeps it from being handed to anybody else: both it and the server set
 /// SO_REUSEADDR and only one of them listens, which Linux allows.
-fn reserve_port() -> io::Result<(OwnedFd, u16)> {
+///
+/// # Errors
+/// The kernel has no port left.
+pub fn reserve_port() -> io::Result<(OwnedFd, u16)> {
     use rustix::net;
     let socket = net::socket_with(
         net::AddressFamily::INET,
