@@ -100,9 +100,9 @@ impl Server {
         self.start_due_snapshot();
         self.tend_keyspace_fast();
         self.flush_effects();
+        self.ask_for_acks();
         if self.persistence.aof.is_on() {
             let began = Instant::now();
-            self.ask_for_acks();
             self.flush_aof();
             let took = began.elapsed();
             self.stats.turns.aof_us += took.as_micros() as u64;
