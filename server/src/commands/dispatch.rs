@@ -88,6 +88,10 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     let writes = effective.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
     if writes {
         server.check_writable(effective)?;
+        if server.acks_needed() > 0 {
+            // The answer waits until an offset is acknowledged: there must be one, also before the first replica.
+            server.begin_stream();
+        }
     }
     if client.in_pubsub_mode() && !PUBSUB_MODE.contains(&row.command.name) {
         return Err(CommandError::text(format!(

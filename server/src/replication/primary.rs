@@ -363,7 +363,9 @@ impl Server {
     /// `repl-backlog-ttl`: a primary without replicas gives the backlog up, and with it the id that promised it.
     fn drop_idle_backlog(&mut self, now: i64) {
         let ttl = self.config.repl_backlog_ttl as i64;
-        let idle = self.repl.replicas.is_empty() && self.repl.buffer.is_some() && self.is_primary();
+        // Answers that wait for an offset need one even while nobody follows.
+        let unused = self.repl.replicas.is_empty() && self.acks_needed() == 0;
+        let idle = unused && self.repl.buffer.is_some() && self.is_primary();
         if idle && ttl > 0 && now - self.repl.no_replicas_since > ttl * 1000 && !self.persistence.aof.is_on() {
             self.repl.buffer = None;
             self.repl.history.restart();

@@ -130,12 +130,7 @@ impl Server {
         if let Some(r) = &mut client.replica {
             r.phase = ReplicaPhase::WaitSnapshot;
         }
-        if self.repl.buffer.is_none() {
-            // Nobody can hold this history yet: a new one tells it from whatever this id stood for before.
-            if self.is_primary() {
-                self.repl.history.restart();
-            }
-            self.create_backlog();
+        if self.begin_stream() {
             log_notice!(
                 "Replication backlog created, my new replication IDs are '{}' and '{}'",
                 String::from_utf8_lossy(&self.repl.history.id),
@@ -144,6 +139,19 @@ impl Server {
         }
         self.snapshot_wanted(client);
         Ok(())
+    }
+
+    /// Begins to keep the stream of a history that nobody can hold yet; false when it is kept already.
+    pub fn begin_stream(&mut self) -> bool {
+        if self.repl.buffer.is_some() {
+            return false;
+        }
+        // A new id tells it from whatever the old one stood for before.
+        if self.is_primary() {
+            self.repl.history.restart();
+        }
+        self.create_backlog();
+        true
     }
 
     /// Begins to keep the stream.
