@@ -170,7 +170,7 @@ impl Server {
     /// Asks replicas for their votes, often enough that the lease does not run out by itself.
     pub fn renew_votes(&mut self) {
         let timeout = self.config.primary_quorum_timeout;
-        if timeout == 0 || !self.is_primary() || self.repl.quorum.guard.is_none_or(|g| g.votes == 0) {
+        if !self.needs_votes() {
             return;
         }
         let now = boottime_ms();
@@ -187,9 +187,14 @@ impl Server {
         }
     }
 
+    /// Whether this is a primary that may write only with others' votes.
+    fn needs_votes(&self) -> bool {
+        let voted = self.repl.quorum.guard.is_some_and(|g| g.votes > 0);
+        voted && self.config.primary_quorum_timeout > 0 && self.is_primary()
+    }
+
     /// When [`renew_votes`](Self::renew_votes) is due, in ms from now.
     pub fn votes_due_in(&self) -> Option<u64> {
-        let active = self.config.primary_quorum_timeout > 0 && self.is_primary() && self.repl.quorum.guard.is_some();
-        active.then(|| self.repl.quorum.next_ask.saturating_sub(boottime_ms()))
+        self.needs_votes().then(|| self.repl.quorum.next_ask.saturating_sub(boottime_ms()))
     }
 }
