@@ -89,7 +89,12 @@ static SUBCOMMANDS: &[Sub] = &[
 fn debug(ctx: &mut Ctx<'_>) -> CommandResult {
     let sub = SUBCOMMANDS.iter().find(|sub| ctx.is(1, sub.name) && sub.arguments.contains(&ctx.argc()));
     match sub {
-        Some(sub) => (sub.run)(ctx),
+        Some(sub) => {
+            let result = (sub.run)(ctx);
+            // What DEBUG does to the data, others are not to do after it.
+            ctx.propagate_nothing();
+            result
+        }
         None => {
             let text: [&[u8]; 3] =
                 [b"ERR unknown subcommand or wrong number of arguments for '", ctx.arg(1), b"'. Try DEBUG HELP."];
