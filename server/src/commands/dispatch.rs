@@ -226,7 +226,7 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     let changed = server.keyspace.dirty() != dirty_before;
     finish_call(server, client, db, changed, argv);
     if server.nesting == 0 {
-        flush(server, client);
+        flush(server, client, row);
         if changed && server.acks_needed() > 0 && client.last_write_offset > offset_before {
             let offset = client.last_write_offset;
             server.hold_reply(client, position, offset);
@@ -289,9 +289,13 @@ pub fn take_effects(server: &mut Server) {
 }
 
 /// Ends the outermost call: sends the collected operations and wakes who waits for keys.
-fn flush(server: &mut Server, client: &mut Client) {
+fn flush(server: &mut Server, client: &mut Client, row: &Row) {
     if !server.propagation.ops.is_empty() {
-        server.propagate_ops(client.is_primary());
+        if row.command.flags.contains(Flags::TOUCHES_ARBITRARY_KEYS) {
+            server.propagate_apart(client.is_primary());
+        } else {
+            server.propagate_ops(client.is_primary());
+        }
         client.last_write_offset = server.repl.offset();
     }
     server.after_call(client);

@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
         .acl(super::Category::DANGEROUS)
         .doc("1.0.0", "Returns all keys that match a pattern."),
     Command::new("randomkey", 1, Group::Generic, randomkey)
-        .flags(Flags::READONLY)
+        .flags(Flags::READONLY.union(Flags::TOUCHES_ARBITRARY_KEYS))
         .doc("1.0.0", "Returns a random key."),
     Command::new("rename", 3, Group::Generic, rename)
         .flags(Flags::WRITE)

@@ -15,7 +15,7 @@ use crate::resp::{Argv, ReplyBuf};
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[Command::new("scan", -2, Group::Generic, scan)
-    .flags(Flags::READONLY)
+    .flags(Flags::READONLY.union(Flags::TOUCHES_ARBITRARY_KEYS))
     .doc("2.8.0", "Returns some of the keys, and the cursor to go on with.")];
 
 /// What is walked through, which decides about the options.
@@ -179,13 +179,15 @@ fn scan(ctx: &mut Ctx<'_>) -> CommandResult {
     let mut expired = Vec::new();
     reply(to, &options, cursor, |cursor, page| {
         db.scan(cursor, |entry| {
+            page.seen += 1;
+            let of_kind = options.kind.is_none_or(|kind| kind == entry.kind().name());
+            if !of_kind || !options.matches(entry.key()) {
+                return;
+            }
             if db.is_expired(entry) {
-                page.seen += 1;
                 expired.push(entry.key().to_vec());
-            } else if options.kind.is_some_and(|kind| kind != entry.kind().name()) {
-                page.seen += 1;
             } else {
-                page.key(Elem::Bytes(entry.key()));
+                page.push(entry.key());
             }
         })
     });

@@ -55,7 +55,7 @@ bitflags! {
         const INTERNAL = 1 << 19;
         /// Does not use keys of the current database (relevant to `maxmemory` clients' key misses).
         const ALLOW_BUSY = 1 << 20;
-        /// Touches keys without reading their values (TOUCH, OBJECT): does not change access times.
+        /// Comes upon keys that it was not given (SCAN, RANDOMKEY): those it deletes for having expired are propagated one by one.
         const TOUCHES_ARBITRARY_KEYS = 1 << 21;
     }
 }

@@ -22,8 +22,7 @@ impl Server {
         }
         let transaction = ops.len() > 1;
         let mut bytes = Vec::with_capacity(64);
-        if let (true, Some(first)) = (transaction, ops.first()) {
-            self.select_in(&mut bytes, first.db);
+        if transaction {
             bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
         }
         for op in &ops {
@@ -33,6 +32,14 @@ impl Server {
             bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
         }
         self.feed_bytes(&bytes);
+    }
+
+    /// Sends the operations of the outermost call each by itself: deletions of keys that have nothing to do with each other.
+    pub fn propagate_apart(&mut self, streamed: bool) {
+        for op in std::mem::take(&mut self.propagation.ops) {
+            self.propagation.ops.push(op);
+            self.propagate_ops(streamed);
+        }
     }
 
     /// Sends one command, as the client's bytes where they can be forwarded. The hot path of a write.

@@ -127,13 +127,7 @@ impl Server {
     pub fn flush_effects(&mut self) {
         if self.keyspace.has_effects() {
             crate::commands::dispatch::take_effects(self);
-            if !self.propagation.ops.is_empty() {
-                // Unrelated deletions: each stands for itself, no transaction.
-                for op in std::mem::take(&mut self.propagation.ops) {
-                    self.propagation.ops.push(op);
-                    self.propagate_ops(false);
-                }
-            }
+            self.propagate_apart(false);
         }
     }
 }
