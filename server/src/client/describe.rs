@@ -36,6 +36,7 @@ impl Client {
             ('r', has(ClientFlags::READONLY_MODE)),
             ('e', has(ClientFlags::NO_EVICT)),
             ('T', has(ClientFlags::NO_TOUCH)),
+            ('I', has(ClientFlags::IMPORT_SOURCE)),
         ];
         let letters: String = states.iter().filter(|(_, on)| *on).map(|(letter, _)| *letter).collect();
         if letters.is_empty() { "N".to_owned() } else { letters }

@@ -65,6 +65,8 @@ bitflags! {
         const IN_SCRIPT = 1 << 18;
         /// CLIENT CAPA REDIRECT.
         const CAPA_REDIRECT = 1 << 19;
+        /// CLIENT IMPORT-SOURCE: sees what has expired, while `import-mode` is on.
+        const IMPORT_SOURCE = 1 << 20;
     }
 }
 

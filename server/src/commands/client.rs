@@ -154,9 +154,11 @@ fn no_touch(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn import_source(ctx: &mut Ctx<'_>) -> CommandResult {
-    if on_or_off(ctx, 2)? {
-        return Err(CommandError::fixed("ERR This server has no import mode"));
+    let on = on_or_off(ctx, 2)?;
+    if on && !ctx.server.config.import_mode {
+        return Err(CommandError::fixed("ERR Server is not in import mode"));
     }
+    ctx.client.flags.set(ClientFlags::IMPORT_SOURCE, on);
     ctx.reply().ok();
     Ok(())
 }

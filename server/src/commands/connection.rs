@@ -186,6 +186,7 @@ fn reset(ctx: &mut Ctx<'_>) -> CommandResult {
         | ClientFlags::REPLY_SKIP_NEXT
         | ClientFlags::NO_EVICT
         | ClientFlags::NO_TOUCH
+        | ClientFlags::IMPORT_SOURCE
         | ClientFlags::READONLY_MODE;
     client.db = 0;
     client.name.clear();

@@ -57,7 +57,11 @@ impl Server {
 
     /// Whether this server deletes what has expired by itself: its role and no pause forbid it.
     fn expires_actively(&self) -> bool {
-        self.active_expire && self.is_primary() && self.loading.progress.is_none() && !self.writes_paused()
+        self.active_expire
+            && self.is_primary()
+            && self.loading.progress.is_none()
+            && !self.writes_paused()
+            && !self.config.import_mode
     }
 
     /// Once a turn: expiry when there is known to be much of it, and what is to be dropped elsewhere.

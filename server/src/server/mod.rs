@@ -160,6 +160,8 @@ impl Server {
             if self.config.replica_read_only { ExpiryRule::HIDE } else { ExpiryRule::HIDE_FROM_READERS }
         } else if self.writes_paused() {
             ExpiryRule::HIDE
+        } else if self.config.import_mode {
+            ExpiryRule::HIDE_FROM_READERS
         } else {
             ExpiryRule::PRIMARY
         };
