@@ -26,6 +26,9 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// Longest text that is read as a double: more than any of them needs, written out.
+const MAX_DOUBLE_TEXT: usize = 5 * 1024;
+
 /// Reads a decimal number, or an infinity by name: the whole text and nothing else. `nan` is refused, and so is what is too large
 /// or too small for a double.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
@@ -41,7 +44,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 
 /// As [`parse_f64`], but what is too large for a double is infinite, and what is too small is 0.
 pub fn parse_f64_clamped(text: &[u8]) -> Option<f64> {
-    if text.len() > 256 {
+    if text.len() > MAX_DOUBLE_TEXT {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|value| !value.is_nan())
