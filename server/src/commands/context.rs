@@ -3,8 +3,9 @@
 use super::error::{CommandError, NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX};
 use super::table::Row;
 use crate::client::{Client, ClientFlags};
+use crate::data::extended::Extended;
 use crate::keyspace::{Db, Keyspace};
-use crate::resp::number::{parse_f64, parse_i64};
+use crate::resp::number::{parse_f64, parse_f64_clamped, parse_i64};
 use crate::resp::{Argv, ReplyBuf};
 use crate::server::Server;
 
@@ -121,8 +122,10 @@ impl<'a> Ctx<'a> {
     /// # Errors
     /// Valkey's texts.
     pub fn deadline(&self, i: usize) -> Result<Option<i64>, CommandError> {
-        let seconds =
-            parse_f64(self.arg(i)).ok_or(CommandError::fixed("ERR timeout is not a float or out of range"))?;
+        let text = self.arg(i);
+        // The rare number that is written in another way is one to Valkey, too.
+        let seconds = parse_f64_clamped(text).or_else(|| parse_f64_clamped(&Extended::parse(text)?.to_text()));
+        let seconds = seconds.ok_or(CommandError::fixed("ERR timeout is not a float or out of range"))?;
         let ms = (seconds * 1000.0).ceil();
         if ms < 0.0 {
             return Err(CommandError::fixed("ERR timeout is negative"));

@@ -1,6 +1,6 @@
 //! From a parsed request to its execution: look-up, checks in Valkey's order, the call, what follows from it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::context::Ctx;
 use super::error::CommandError;
@@ -32,6 +32,7 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
             return Outcome::Done;
         }
     };
+    client.last_command = Some(row);
     match check(server, client, row, argv) {
         Ok(Outcome::Later) => return Outcome::Later,
         Ok(Outcome::Done) => {}
@@ -174,7 +175,6 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     let dirty_before = server.keyspace.dirty();
     let (position, offset_before) = (client.reply.position(), client.last_write_offset);
     let db = client.db;
-    client.last_command = Some(row);
     server.nesting += 1;
     let untouching = client.flags.contains(ClientFlags::NO_TOUCH) && row.command.name != "touch";
     if untouching {
@@ -205,6 +205,31 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         server.note_error_reply(client, row, e);
     }
     let took = start.elapsed();
+    // A client that waits is counted when its wait ends, or when its command runs again.
+    if client.blocked.is_none() {
+        note_call(server, client, row, argv, position, took);
+    }
+
+    let changed = server.keyspace.dirty() != dirty_before;
+    finish_call(server, client, db, changed, argv);
+    if server.nesting == 0 {
+        flush(server, client, row);
+        if changed && server.acks_needed() > 0 && client.last_write_offset > offset_before {
+            let offset = client.last_write_offset;
+            server.hold_reply(client, position, offset);
+        }
+    }
+}
+
+/// Counts a call that has ended, in all the statistics there are.
+fn note_call(
+    server: &mut Server,
+    client: &mut Client,
+    row: &'static Row,
+    argv: Argv<'_>,
+    position: usize,
+    took: Duration,
+) {
     let micros = took.as_micros() as u64;
     let stats = server.stats.command(row.id);
     stats.calls += 1;
@@ -223,16 +248,6 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         let reply_bytes = client.reply.written_since(position).len() as u64;
         let (request_bytes, now_ms) = (argv.wire_len() as u64, server.keyspace.now_ms());
         server.commandlog.note(&Call { client, row, argv, now_ms, micros, request_bytes, reply_bytes });
-    }
-
-    let changed = server.keyspace.dirty() != dirty_before;
-    finish_call(server, client, db, changed, argv);
-    if server.nesting == 0 {
-        flush(server, client, row);
-        if changed && server.acks_needed() > 0 && client.last_write_offset > offset_before {
-            let offset = client.last_write_offset;
-            server.hold_reply(client, position, offset);
-        }
     }
 }
 

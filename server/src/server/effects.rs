@@ -123,6 +123,10 @@ impl Server {
             return;
         }
         self.serving_ready = true;
+        if self.keyspace.has_ready() {
+            // The call that filled them may have taken long enough for some to expire.
+            self.update_clock();
+        }
         while self.keyspace.has_ready() {
             for (db, key) in self.keyspace.take_ready() {
                 for id in self.keyspace.waiting(db, &key) {
@@ -205,6 +209,11 @@ impl Server {
 
     /// Ends a client's wait: it takes requests again. What it is answered is the caller's business.
     pub fn unblock(&mut self, client: &mut Client) {
+        if let Some(row) = client.last_command.filter(|_| client.blocked.is_some()) {
+            self.stats.command(row.id).calls += 1;
+            self.stats.commands_processed += 1;
+            client.commands += 1;
+        }
         self.forget_block(client);
         self.clients.queue_input(client);
     }
