@@ -331,3 +331,18 @@ fn a_primary_with_append_only_file_restarts_and_its_replica_goes_on_by_partial_s
         assert_eq!(primary.info("sync_full").unwrap(), "0", "kill: {kill}");
     }
 }
+
+#[test]
+fn what_a_replica_cannot_execute_of_its_primarys_stream_is_in_its_log_and_counted() {
+    let primary =
+        Server::start(Program::Valkey91, &["enable-debug-command yes", "repl-diskless-sync-delay 0"]).unwrap();
+    let replica = Server::start(Program::Ours, &["save 900 1"]).unwrap();
+    follow(&replica, &primary);
+    assert!(primary.line("DEBUG REPLICATE NOSUCH a b").unwrap().is_ok());
+    until("the error in the log", LIMIT, || {
+        let log = replica.log();
+        if log.contains("== CRITICAL ==") && log.contains("unknown command 'NOSUCH'") { Ok(()) } else { Err("not yet") }
+    });
+    assert_eq!(replica.info("unexpected_error_replies").unwrap(), "1");
+    assert_eq!(replica.info("master_link_status").unwrap(), "up");
+}

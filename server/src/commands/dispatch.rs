@@ -143,6 +143,7 @@ fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, e
     if let Some(row) = row {
         server.stats.command(row.id).rejected += 1;
     }
+    server.note_error_reply(client, row, error);
     if row.is_some_and(|r| r.command.name == "exec") {
         super::transaction::discard(server, client);
     }
@@ -202,7 +203,7 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         server.stats.command(row.id).failed += 1;
         server.stats.error(e.code());
         client.reply.error(&e.0);
-        server.note_error_reply(client, row, e);
+        server.note_error_reply(client, Some(row), e);
     }
     let took = start.elapsed();
     // A client that waits is counted when its wait ends, or when its command runs again.

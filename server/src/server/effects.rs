@@ -93,12 +93,13 @@ impl Server {
     }
 
     /// A command answered with an error. On a stream that must not fail, say so loudly.
-    pub fn note_error_reply(&mut self, client: &Client, row: &Row, error: &CommandError) {
+    pub fn note_error_reply(&mut self, client: &Client, row: Option<&Row>, error: &CommandError) {
         if client.is_primary() {
+            self.stats.unexpected_error_replies += 1;
             crate::log_warning!(
                 "== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{}'",
                 String::from_utf8_lossy(&error.0),
-                row.full_name
+                row.map_or("<unknown>", |row| &row.full_name)
             );
         }
     }
