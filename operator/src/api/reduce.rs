@@ -14,8 +14,8 @@ pub const SWITCHOVER: &str = "valkey-repl.dev/switchover";
 /// data set is to be kept.
 pub const ACCEPT_DATA_LOSS: &str = "valkey-repl.dev/accept-data-loss";
 
-/// The only write to the API server that comes of data alone: how far the stream has got, once a minute at most.
-const LINEAGE_REFRESH_MS: u64 = 60_000;
+/// The only write to the API server that comes of data alone: how far the stream has got, every five minutes at most.
+const LINEAGE_REFRESH_MS: u64 = 300_000;
 
 impl ValkeyReplication {
     /// The engine's view of this resource. `avoid` are the pods that are about to be restarted, drained or removed.

@@ -25,7 +25,7 @@ pub(super) const CALL: Duration = Duration::from_secs(5);
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Kube(#[from] kube::Error),
     #[error("the API server did not answer in time")]
     Late(#[from] tokio::time::error::Elapsed),
@@ -37,6 +37,14 @@ impl Error {
     /// Whether somebody else has written in between.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_conflict())
+    }
+}
+
+/// What the API server said, without the object that it said it in.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
     }
 }
 

@@ -57,6 +57,10 @@ enum Error {
     Api(#[from] apply::Error),
     #[error("Secret {name} has no key {key}; make it, or let spec.auth name another")]
     NoPassword { name: String, key: String },
+    #[error(
+        "spec.storage.size: {claim} cannot grow to {size}: {why}; the storage class must be able to expand volumes"
+    )]
+    Claim { claim: String, size: String, why: apply::Error },
     #[error("no random numbers for a password: {0}")]
     Random(#[from] getrandom::Error),
     #[error("the resource breaks a rule of its definition: {0}")]
@@ -244,7 +248,8 @@ impl Builder {
             if asks < wanted {
                 let grown = json!({"spec": {"resources": {"requests": {"storage": storage.size}}}});
                 let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-                call(api.patch(&name, &parameters, &Patch::Merge(grown))).await?;
+                let patched = call(api.patch(&name, &parameters, &Patch::Merge(grown))).await;
+                patched.map_err(|why| Error::Claim { claim: name.clone(), size: storage.size.clone(), why })?;
                 tracing::info!(claim = name, size = storage.size, "the claim grows");
             }
             self.claims.insert(name, asks.max(wanted));

@@ -19,6 +19,10 @@ use crate::{
 const EPOCH: &str = "valkey-repl.dev/epoch";
 /// How long the watch may take to show a write of ours before another's is suspected.
 const ECHO: Duration = Duration::from_secs(2);
+/// How long a Service may lead to somebody who no longer serves before it is made to lead to nobody. A successor is mostly
+/// there sooner, and nodes take in changes no oftener than once a second: an empty slice in between would cost that second.
+/// Who was replaced accepts no writes meanwhile.
+const VACANCY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -26,6 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Writer {
     written: HashMap<String, Written>,
+    /// Since when a Service should lead to nobody and leads to somebody.
+    vacant: HashMap<String, Instant>,
     not_before: Option<Instant>,
 }
 
@@ -51,6 +57,14 @@ impl Writer {
         }
         let Ok(names) = Names::of(resource) else { return Ok(()) };
         let Ok(mut wanted) = slice::build(resource, &names, service, servers) else { return Ok(()) };
+        if servers.is_empty() && live.is_some_and(|live| !live.endpoints.is_empty()) {
+            let since = self.vacant.entry(service.to_owned()).or_insert_with(Instant::now);
+            if since.elapsed() < VACANCY {
+                return Ok(());
+            }
+        } else {
+            self.vacant.remove(service);
+        }
         match live {
             None if servers.is_empty() => return Ok(()),
             // Its family cannot be changed; one without addresses says nothing about it.

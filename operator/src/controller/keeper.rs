@@ -16,7 +16,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
-use valkey_repl_engine::{Command, Decision, Memory, Observation, Record, decide};
+use valkey_repl_engine::{Command, Decision, Memory, Observation, Phase, Record, decide};
 
 use super::{
     Shared,
@@ -42,8 +42,11 @@ use crate::{
 
 /// The highest ordinal that a resource can have, and one more.
 const MOST_INSTANCES: u32 = 9;
-/// The same command is not repeated sooner: its effect is to be seen first.
+/// The same command is not repeated sooner: its effect is to be seen first. A hand-over takes its time.
 const REPEAT: Duration = Duration::from_millis(250);
+const REPEAT_HANDOVER: Duration = Duration::from_secs(2);
+/// How often instances are asked while something is under way: each step waits for an answer.
+const HURRY: Duration = Duration::from_millis(100);
 /// The pause after the API server failed in something that can wait.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often a status is written at most, apart from the record.
@@ -67,6 +70,8 @@ pub(super) struct Keeper {
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
     told: Vec<String>,
+    /// When the instances were last asked out of turn.
+    asked: Option<Instant>,
     /// Nothing that can wait is asked of the API server before.
     not_before: Option<Instant>,
     status_not_before: Option<Instant>,
@@ -107,6 +112,7 @@ impl Keeper {
             endpoints: endpoints::Writer::default(),
             deleted: HashMap::new(),
             told: Vec::new(),
+            asked: None,
             not_before: None,
             status_not_before: None,
         }
@@ -158,8 +164,18 @@ impl Keeper {
         self.lead_clients(&resource, &names, &decision, &look).await;
         self.tell_people(&resource, &names, &mut decision, &look).await;
         self.restart(&resource, &names, &decision, &look).await;
-        let wait = decision.recheck_at_ms.saturating_sub(boottime_ms());
-        Instant::now() + Duration::from_millis(wait.clamp(1, 5_000))
+        let wait = Duration::from_millis(decision.recheck_at_ms.saturating_sub(boottime_ms()).clamp(1, 5_000));
+        Instant::now() + if self.hurry(&look) { wait.min(HURRY) } else { wait }
+    }
+
+    /// Asks the instances more often than they are asked anyway, while something is under way.
+    fn hurry(&mut self, look: &Look) -> bool {
+        let hurried = look.observation.record.as_ref().is_some_and(|record| record.phase != Phase::Stable);
+        if hurried && self.asked.is_none_or(|at| at.elapsed() >= HURRY) {
+            self.asked = Some(Instant::now());
+            self.links.values().for_each(Link::ask);
+        }
+        hurried
     }
 
     /// How long a write may take before the next vote is due.
@@ -260,7 +276,9 @@ impl Keeper {
                 continue;
             };
             let sent = self.sent.entry(command.instance().to_owned()).or_default();
-            sent.retain(|(_, at)| at.elapsed() < REPEAT);
+            sent.retain(|(command, at)| {
+                at.elapsed() < if matches!(command, Command::Failover { .. }) { REPEAT_HANDOVER } else { REPEAT }
+            });
             if sent.iter().any(|(other, _)| other == command) {
                 continue;
             }
@@ -280,17 +298,20 @@ impl Keeper {
         let status = self.status(resource, Some(record.clone()), decision, look);
         let patience = self.patience();
         let Some(stored) = &mut self.stored else { return Instant::now() };
+        let last_term = stored.record().map(|before| before.term);
         let last = stored.record().and_then(|before| before.failovers.first().cloned());
         match stored.write(&self.api, status, patience).await {
             Ok(()) => {
-                tracing::info!(
-                    term = record.term,
-                    epoch = record.epoch,
-                    phase = record.phase.as_str(),
-                    primary = record.primary.as_ref().map(|life| life.name.as_str()),
-                    target = record.target.as_ref().map(|life| life.name.as_str()),
-                    "recorded"
-                );
+                if last_term != Some(record.term) {
+                    tracing::info!(
+                        term = record.term,
+                        epoch = record.epoch,
+                        phase = record.phase.as_str(),
+                        primary = record.primary.as_ref().map(|life| life.name.as_str()),
+                        target = record.target.as_ref().map(|life| life.name.as_str()),
+                        "recorded"
+                    );
+                }
                 if let Some(new) = record.failovers.first().filter(|new| Some(*new) != last.as_ref()) {
                     self.shared.metrics.failover(new);
                 }
@@ -444,7 +465,8 @@ impl Keeper {
 
     /// Takes the annotation away that asked for a move, so that the same can be asked for again.
     async fn end_wish(&self, resource: &ValkeyReplication, look: &Look) -> Result<(), Error> {
-        let done = look.observation.record.as_ref().and_then(|record| record.switchover_done.as_ref());
+        let record = look.observation.record.as_ref().filter(|record| record.phase == Phase::Stable);
+        let done = record.and_then(|record| record.switchover_done.as_ref());
         let asked = look.observation.spec.switchover.as_ref().map(|wish| &wish.id);
         if done.is_none() || done != asked {
             return Ok(());

@@ -8,6 +8,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
+use tracing::Instrument;
 use valkey_repl_engine::{
     Command,
     observe::{Answer, Connection, LinkState},
@@ -56,7 +57,7 @@ impl Link {
             answered: false,
             link_since: None,
         };
-        Self { target, seen, orders, task: tokio::spawn(task.run()) }
+        Self { target, seen, orders, task: tokio::spawn(task.run().in_current_span()) }
     }
 
     /// Says where the instance is now; `None`: nowhere. A change ends the connection that stands.
@@ -151,6 +152,8 @@ impl Task {
                 };
                 if let Some(ended) = ended {
                     tracing::debug!(address = %target.address, "{ended}");
+                    // Nothing comes back any more; the next attempt follows at once and says more.
+                    self.silent_since(boottime_ms());
                     if let Ended::Malformed(_) = ended {
                         self.publish(|seen| seen.problem = Some(ended.to_string()));
                     }

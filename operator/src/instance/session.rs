@@ -56,6 +56,7 @@ enum Pending {
     WhoAreYou,
     Probe { asked_ms: u64 },
     Command { name: String },
+    Vote,
 }
 
 /// A connection on which requests go out in order and answers come back in the same order.
@@ -153,14 +154,14 @@ impl Session {
         }
         let Some(words) = wire::words(command, self.native) else { return Ok(()) };
         let name = words.join(" ");
-        match command {
-            Command::Vote { .. } => tracing::trace!(instance = command.instance(), "{name}"),
-            _ => tracing::info!(instance = command.instance(), "{name}"),
+        if let Command::Vote { .. } = command {
+            tracing::trace!(instance = command.instance(), "{name}");
+            // It changes nothing that the next regular question would not show in time.
+            return self.request(&words, Pending::Vote).await;
         }
-        let vote = matches!(command, Command::Vote { .. });
+        tracing::info!(instance = command.instance(), "{name}");
         self.request(&words, Pending::Command { name }).await?;
-        // A vote changes nothing that the next regular question would not show in time.
-        if vote { Ok(()) } else { self.probe().await }
+        self.probe().await
     }
 
     /// Waits for the next piece of news. Can be dropped at any time without losing any.
@@ -209,7 +210,12 @@ impl Session {
             // The log-in that failed has said so already, or another is under way.
             (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(_)) if !self.logged_in => None,
             (Pending::Command { name }, Reply::Error(error)) => Some(Heard::Refused(format!("{name}: {error}"))),
-            (Pending::Command { .. }, _) => None,
+            // One that comes too late for its epoch is what the epoch is for.
+            (Pending::Vote, Reply::Error(error)) => {
+                tracing::debug!("a vote was refused: {error}");
+                None
+            }
+            (Pending::Command { .. } | Pending::Vote, _) => None,
             (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(error)) => {
                 Some(Heard::Problem(format!("it does not say how it is: {error}")))
             }
