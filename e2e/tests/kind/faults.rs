@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use valkey_repl_e2e::kube::{Cluster, Pair, Pod, PodWriter};
+use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter, STOCK_IMAGE};
 
 use crate::{PAIR, cluster};
 
