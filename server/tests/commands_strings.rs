@@ -148,3 +148,22 @@ fn the_longest_common_subsequence_is_found() {
         ],
     );
 }
+
+#[test]
+fn hyperloglogs_count_distinct_elements() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("PFADD a x y z x", ":1"),
+            ("PFADD a x", ":0"),
+            ("PFCOUNT a", ":3"),
+            ("PFADD b z w", ":1"),
+            ("PFCOUNT a b nothing", ":4"),
+            ("PFMERGE both a b", "OK"),
+            ("PFCOUNT both", ":4"),
+            ("SET s text", "OK"),
+            ("PFADD s x", "-WRONGTYPE Key is not a valid HyperLogLog string value."),
+        ],
+    );
+}

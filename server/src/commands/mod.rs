@@ -26,6 +26,7 @@ pub mod hash;
 pub mod hash_number;
 pub mod hash_random;
 mod help;
+pub mod hyperloglog;
 pub mod info;
 mod info_clients;
 mod info_commands;
@@ -91,6 +92,7 @@ static GROUPS: &[&[Command]] = &[
     hash::COMMANDS,
     hash_number::COMMANDS,
     hash_random::COMMANDS,
+    hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

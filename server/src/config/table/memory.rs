@@ -49,7 +49,7 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Bytes of a member of a sorted set that is a listpack.
     zset_max_listpack_value: usize = 64, "zset-max-listpack-value" | "zset-max-ziplist-value", memory(0, LONG_MAX), Keyspace, Acts;
     /// Bytes up to which a HyperLogLog is sparse.
-    hll_sparse_max_bytes: usize = 3000, "hll-sparse-max-bytes", memory(0, LONG_MAX), None, NoEffectHere;
+    hll_sparse_max_bytes: usize = 3000, "hll-sparse-max-bytes", memory(0, LONG_MAX), None, Acts;
     /// Bytes of a node of a stream; 0 for no limit.
     stream_node_max_bytes: usize = 4096, "stream-node-max-bytes", memory(0, LONG_MAX), Keyspace, NoEffectHere;
     /// Entries of a node of a stream; 0 for no limit.
