@@ -144,6 +144,7 @@ impl Server {
         let Some(at) = position else { return };
         self.repl.history.id = at.id;
         self.repl.history.offset = at.offset;
+        self.repl.data_offset = at.offset;
         self.repl.history.id2 = NO_REPLID;
         self.repl.history.id2_end = None;
         if self.config.replicaof.is_none() {

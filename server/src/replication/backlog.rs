@@ -90,6 +90,22 @@ impl ReplBuffer {
         }
     }
 
+    /// Drops the end of the stream from `offset` on; false when so much is not held.
+    pub fn truncate(&mut self, offset: u64) -> bool {
+        if !self.contains(offset) {
+            return false;
+        }
+        while let Some(block) = self.blocks.back_mut() {
+            if block.start < offset {
+                block.bytes.truncate((offset - block.start) as usize);
+                break;
+            }
+            self.blocks.pop_back();
+        }
+        self.end = offset;
+        true
+    }
+
     /// Changes `repl-backlog-size`. What is already held beyond it goes with the next [`trim`](Self::trim).
     pub fn resize(&mut self, size: u64) {
         self.size = size;
@@ -149,6 +165,18 @@ mod tests {
         assert!(b.history_len() <= 64 * 1024);
         assert!(b.contains(b.end()) && b.contains(b.history_start()) && !b.contains(b.history_start() - 1));
         assert!(!b.contains(b.end() + 1));
+    }
+
+    #[test]
+    fn the_end_of_the_stream_can_be_taken_back() {
+        let mut b = ReplBuffer::new(100, 1 << 20);
+        b.append(&[1; 40_000]);
+        b.append(b"PING");
+        assert!(b.truncate(40_100) && !b.truncate(99) && !b.truncate(50_000));
+        b.append(b"other");
+        assert_eq!(read_all(&b, 40_098), b"\x01\x01other");
+        assert!(b.truncate(100));
+        assert_eq!((b.end(), b.history_len()), (100, 0));
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Server {
     /// Appends bytes to the stream and to the append-only file. On a replica they are its primary's own bytes.
     pub fn feed_bytes(&mut self, bytes: &[u8]) {
         self.feed_stream(bytes);
+        self.repl.data_offset = self.repl.history.offset;
         self.persistence.aof.append(bytes, &self.repl.history);
     }
 

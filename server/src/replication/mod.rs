@@ -99,6 +99,8 @@ impl Default for History {
 pub struct Replication {
     /// See [`History`].
     pub history: History,
+    /// The offset up to which the stream carries data: what a primary sent after it was only PING and the like.
+    pub data_offset: u64,
     /// The stream, from the first replica on.
     pub buffer: Option<ReplBuffer>,
     /// The database that the stream's last SELECT named; `None`: the next command needs one.
@@ -130,6 +132,7 @@ impl Replication {
     pub fn new(now_ms: i64) -> Self {
         Replication {
             history: History::new(),
+            data_offset: 0,
             buffer: None,
             stream_db: None,
             link: None,

@@ -241,6 +241,7 @@ impl Server {
             }
             None => self.repl.history.restart(),
         }
+        self.repl.data_offset = self.repl.history.offset;
         self.repl.stream_db = None;
         if let Some(link) = &mut self.repl.link {
             link.stream_db = 0;

@@ -24,12 +24,27 @@ impl Server {
                 "Before turning into a replica, using my own primary parameters to synthesize a cached primary: I may be able to synchronize with the new primary with just a partial transfer."
             );
         }
+        if was_primary {
+            self.forget_idle_stream();
+        }
         let link = Link::new(host.to_owned(), port, self.now_ms(), stream_db);
         self.repl.link = Some(link);
         self.repl.stream_db = None;
         self.update_expiry_rule();
         log::set_role(Role::Replica);
         self.drive_link();
+    }
+
+    /// Steps back to where the data are. A primary that was cut off, or frozen, goes on asking and greeting its replicas
+    /// for a while; that changed no data, so the new primary may continue from before it.
+    fn forget_idle_stream(&mut self) {
+        let data = self.repl.data_offset;
+        if data < self.repl.history.offset
+            && let Some(buffer) = &mut self.repl.buffer
+            && buffer.truncate(data)
+        {
+            self.repl.history.offset = data;
+        }
     }
 
     /// Stops following and becomes a primary whose history continues the one it followed: those who followed the same
@@ -41,6 +56,7 @@ impl Server {
         self.close_link();
         self.repl.link = None;
         self.repl.history.branch();
+        self.repl.data_offset = self.repl.history.offset;
         log_notice!(
             "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
             String::from_utf8_lossy(&self.repl.history.id2),
