@@ -346,3 +346,17 @@ fn what_a_replica_cannot_execute_of_its_primarys_stream_is_in_its_log_and_counte
     assert_eq!(replica.info("unexpected_error_replies").unwrap(), "1");
     assert_eq!(replica.info("master_link_status").unwrap(), "up");
 }
+
+#[test]
+fn a_signal_to_end_is_obeyed_once_the_first_append_only_file_is_complete() {
+    let mut server = Server::start(Program::Ours, &["rdb-key-save-delay 10000"]).unwrap();
+    for i in 0..100 {
+        server.line(&format!("SET key:{i} {i}")).unwrap();
+    }
+    assert!(server.line("CONFIG SET appendonly yes").unwrap().is_ok());
+    assert!(server.terminate().unwrap().success());
+    assert!(server.log().contains("Writing initial AOF, can't exit"), "{}", server.log());
+    server.configure(&["appendonly yes"]).unwrap();
+    server.launch().unwrap();
+    assert_eq!(server.line("DBSIZE").unwrap(), Reply::Int(100));
+}

@@ -113,6 +113,8 @@ pub struct Server {
     pub skip_checksum: bool,
     /// A shutdown that waits for replicas.
     pub shutdown: Option<shutdown::Shutdown>,
+    /// A shutdown that a signal asked for while the first append-only file is being written.
+    pub shutdown_wanted: Option<crate::config::ShutdownOptions>,
     /// Readiness.
     pub poll: Poll,
     /// Listening sockets.

@@ -4,6 +4,7 @@ use super::Server;
 use super::pause::{Reason, Scope};
 use crate::client::ClientId;
 use crate::config::ShutdownOptions;
+use crate::persistence::aof::State;
 use crate::{log_notice, log_warning};
 
 /// A shutdown that waits for replicas to catch up.
@@ -69,8 +70,15 @@ impl Server {
         self.repl.online(&self.clients).filter(|r| r.ack_offset < offset).count()
     }
 
-    /// Ends a waiting shutdown when the replicas have caught up or its time is over. Once a turn.
+    /// Ends a waiting shutdown when the replicas have caught up or its time is over, and takes up the one that a signal
+    /// asked for too early. Once a turn.
     pub fn finish_shutdown_if_ready(&mut self) {
+        if !self.writes_initial_aof()
+            && let Some(options) = self.shutdown_wanted.take()
+            && self.shutdown.is_none()
+        {
+            self.begin_shutdown(options, None);
+        }
         let ready = self.shutdown.as_ref().is_some_and(|s| self.now_ms() >= s.deadline || self.replicas_behind() == 0);
         if ready && let Some(shutdown) = self.shutdown.take() {
             self.unpause(Reason::Shutdown);
@@ -80,11 +88,23 @@ impl Server {
 
     /// SHUTDOWN ABORT; false when none was under way.
     pub fn abort_shutdown(&mut self) -> bool {
-        let Some(shutdown) = self.shutdown.take() else { return false };
+        let wanted = self.shutdown_wanted.take().is_some();
+        let Some(shutdown) = self.shutdown.take() else { return wanted };
         self.unpause(Reason::Shutdown);
         log_notice!("Shutdown manually aborted.");
         self.refuse_shutdown(&shutdown);
         true
+    }
+
+    /// Whether the append-only file is not complete yet: without it the data would be gone.
+    fn writes_initial_aof(&self) -> bool {
+        self.persistence.aof.state == State::FirstRewrite
+    }
+
+    fn fail_shutdown(&mut self, shutdown: &Shutdown) -> bool {
+        log_warning!("Errors trying to shut down the server. Check the logs for more information.");
+        self.refuse_shutdown(shutdown);
+        false
     }
 
     fn refuse_shutdown(&mut self, shutdown: &Shutdown) {
@@ -120,12 +140,18 @@ impl Server {
         if total > 0 {
             log_notice!("{in_sync} of {total} replicas are in sync when shutting down.");
         }
+        let force = options.has(ShutdownOptions::FORCE);
+        if self.writes_initial_aof() && !force {
+            log_warning!("Writing initial AOF, can't exit.");
+            // Who sent a signal is not told, and may not ask again before the kill: obeyed when the file is complete.
+            self.shutdown_wanted = shutdown.clients.is_empty().then_some(options);
+            return self.fail_shutdown(&shutdown);
+        }
         self.persistence.kill_child();
         if let Err(why) = self.close_aof_for_shutdown() {
             log_warning!("{why}");
-            if !options.has(ShutdownOptions::FORCE) {
-                self.refuse_shutdown(&shutdown);
-                return false;
+            if !force {
+                return self.fail_shutdown(&shutdown);
             }
         }
         let save = options.has(ShutdownOptions::SAVE)
@@ -134,9 +160,8 @@ impl Server {
             log_notice!("Saving the final RDB snapshot before exiting.");
             if self.save_now().is_err() {
                 log_warning!("Error trying to save the DB, can't exit.");
-                if !options.has(ShutdownOptions::FORCE) {
-                    self.refuse_shutdown(&shutdown);
-                    return false;
+                if !force {
+                    return self.fail_shutdown(&shutdown);
                 }
             }
         }

@@ -112,6 +112,7 @@ impl Server {
             loaded_position: None,
             skip_checksum: false,
             shutdown: None,
+            shutdown_wanted: None,
             poll,
             listeners: Vec::new(),
             http: crate::metrics::Http::default(),
