@@ -22,6 +22,9 @@ use crate::clock::boottime_ms;
 
 /// How long to wait before a port that refused is tried again.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long to wait after a connection that ended without an answer, where the one before had answered: a process that is being
+/// killed may lose its connections before its port, which then takes one more and refuses the next.
+const BREATH: Duration = Duration::from_millis(5);
 /// More questions at once would not be answered sooner.
 const MOST_QUESTIONS: usize = 4;
 
@@ -145,7 +148,7 @@ impl Task {
         };
         match connected {
             Ok(stream) => {
-                self.answered = false;
+                let answered_before = std::mem::take(&mut self.answered);
                 let ended = match Session::begin(stream, target, self.settings.native).await {
                     Ok(session) => self.converse(session).await,
                     Err(ended) => Some(ended),
@@ -159,7 +162,7 @@ impl Task {
                     }
                     // One that takes connections and answers nothing on them is not to be tried without a breath.
                     if !self.answered {
-                        self.pause().await;
+                        self.pause(if answered_before { BREATH } else { RETRY }).await;
                     }
                 }
             }
@@ -170,12 +173,12 @@ impl Task {
                     let uid = Some(target.uid.clone());
                     self.publish(|seen| seen.connection = Connection::Refused { asked_ms, uid });
                 }
-                self.pause().await;
+                self.pause(RETRY).await;
             }
             Err(error) => {
                 tracing::debug!(address = %target.address, "{error}");
                 self.silent_since(asked_ms);
-                self.pause().await;
+                self.pause(RETRY).await;
             }
         }
     }
@@ -275,9 +278,9 @@ impl Task {
         }
     }
 
-    async fn pause(&mut self) {
+    async fn pause(&mut self, how_long: Duration) {
         tokio::select! {
-            () = sleep(RETRY) => {}
+            () = sleep(how_long) => {}
             changed = self.target.changed() => if changed.is_ok() { self.target.mark_changed() },
         }
     }
