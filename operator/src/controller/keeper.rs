@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     api::{SWITCHOVER, ValkeyReplication, ValkeyReplicationStatus},
+    carrier::{Hurry, Orders, Told},
     clock::boottime_ms,
     instance::{Link, Seen, Settings, Target},
     resources::{
@@ -42,11 +43,6 @@ use crate::{
 
 /// The highest ordinal that a resource can have, and one more.
 const MOST_INSTANCES: u32 = 9;
-/// The same command is not repeated sooner: its effect is to be seen first. A hand-over takes its time.
-const REPEAT: Duration = Duration::from_millis(250);
-const REPEAT_HANDOVER: Duration = Duration::from_secs(2);
-/// How often instances are asked while something is under way: each step waits for an answer.
-const HURRY: Duration = Duration::from_millis(100);
 /// The pause after the API server failed in something that can wait.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often a status is written at most, apart from the record.
@@ -65,13 +61,12 @@ pub(super) struct Keeper {
     links: BTreeMap<u32, Link>,
     memory: Memory,
     stored: Option<Stored>,
-    sent: HashMap<String, Vec<(Command, Instant)>>,
+    orders: Orders,
     endpoints: endpoints::Writer,
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
-    told: Vec<String>,
-    /// When the instances were last asked out of turn.
-    asked: Option<Instant>,
+    told: Told,
+    hurry: Hurry,
     /// Nothing that can wait is asked of the API server before.
     not_before: Option<Instant>,
     status_not_before: Option<Instant>,
@@ -108,11 +103,11 @@ impl Keeper {
             links: BTreeMap::new(),
             memory: Memory::default(),
             stored: None,
-            sent: HashMap::new(),
+            orders: Orders::default(),
             endpoints: endpoints::Writer::default(),
             deleted: HashMap::new(),
-            told: Vec::new(),
-            asked: None,
+            told: Told::default(),
+            hurry: Hurry::default(),
             not_before: None,
             status_not_before: None,
         }
@@ -149,7 +144,7 @@ impl Keeper {
         let look = self.look(&resource, &names);
         let mut decision = decide(&look.observation, &self.memory);
         self.memory = std::mem::take(&mut decision.memory);
-        self.log(&decision);
+        self.told.log(&decision);
         if look.observation.leader.is_none_or(|lead| boottime_ms() >= lead.until_ms) {
             return Instant::now() + PAUSE;
         }
@@ -165,17 +160,7 @@ impl Keeper {
         self.tell_people(&resource, &names, &mut decision, &look).await;
         self.restart(&resource, &names, &decision, &look).await;
         let wait = Duration::from_millis(decision.recheck_at_ms.saturating_sub(boottime_ms()).clamp(1, 5_000));
-        Instant::now() + if self.hurry(&look) { wait.min(HURRY) } else { wait }
-    }
-
-    /// Asks the instances more often than they are asked anyway, while something is under way.
-    fn hurry(&mut self, look: &Look) -> bool {
-        let hurried = look.observation.record.as_ref().is_some_and(|record| record.phase != Phase::Stable);
-        if hurried && self.asked.is_none_or(|at| at.elapsed() >= HURRY) {
-            self.asked = Some(Instant::now());
-            self.links.values().for_each(Link::ask);
-        }
-        hurried
+        Instant::now() + self.hurry.next(wait, look.observation.record.as_ref(), self.links.values())
     }
 
     /// How long a write may take before the next vote is due.
@@ -271,20 +256,7 @@ impl Keeper {
     }
 
     fn send(&mut self, commands: &[Command], names: &Names<'_>) {
-        for command in commands {
-            let Some(link) = names.ordinal(command.instance()).and_then(|ordinal| self.links.get(&ordinal)) else {
-                continue;
-            };
-            let sent = self.sent.entry(command.instance().to_owned()).or_default();
-            sent.retain(|(command, at)| {
-                at.elapsed() < if matches!(command, Command::Failover { .. }) { REPEAT_HANDOVER } else { REPEAT }
-            });
-            if sent.iter().any(|(other, _)| other == command) {
-                continue;
-            }
-            sent.push((command.clone(), Instant::now()));
-            link.tell(command.clone());
-        }
+        self.orders.send(commands, |name| names.ordinal(name).and_then(|ordinal| self.links.get(&ordinal)));
     }
 
     /// Writes a record, before anything that follows from it is done. The next turn is due at once.
@@ -496,21 +468,6 @@ impl Keeper {
                 tracing::warn!(pod = pod.name, "cannot be restarted: {error}");
                 self.not_before = Some(Instant::now() + PAUSE);
             }
-        }
-    }
-
-    /// Says what is waited for, when that changes.
-    fn log(&mut self, decision: &Decision) {
-        let reasons: Vec<_> = decision
-            .reasons
-            .iter()
-            .map(|reason| format!("{}/{}", reason.code.as_str(), reason.instance.as_deref().unwrap_or("-")))
-            .collect();
-        if reasons != self.told {
-            for reason in &decision.reasons {
-                tracing::info!(code = reason.code.as_str(), instance = reason.instance, "{}", reason.message);
-            }
-            self.told = reasons;
         }
     }
 }

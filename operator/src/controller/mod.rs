@@ -27,7 +27,7 @@ mod keeper;
 mod nodes;
 mod observe;
 mod registry;
-mod report;
+pub(crate) mod report;
 mod rollout;
 mod stored;
 mod watches;

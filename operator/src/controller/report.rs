@@ -44,13 +44,9 @@ pub(super) fn status(
     facts: &Facts<'_>,
 ) -> ValkeyReplicationStatus {
     let mut status = before.cloned().unwrap_or_default();
-    let instances: Vec<_> = facts
-        .instances
-        .iter()
-        .zip(facts.seen)
-        .map(|(instance, seen)| {
-            let attached = attached(facts.instances, record.as_ref(), instance);
-            let now = describe(instance, seen, record.as_ref(), attached, facts.now);
+    let instances: Vec<_> = instances(facts.instances, facts.seen, record.as_ref(), facts.now)
+        .into_iter()
+        .map(|now| {
             let standing = status.instances.iter().find(|old| old.name == now.name);
             standing.filter(|old| old.says_the_same(&now)).cloned().unwrap_or(now)
         })
@@ -68,6 +64,17 @@ pub(super) fn status(
     }
     status.conditions = conditions(&status.conditions, decision, facts);
     status
+}
+
+/// Each instance as it is now.
+pub(crate) fn instances(
+    all: &[Instance],
+    seen: &[Seen],
+    record: Option<&Record>,
+    now: Timestamp,
+) -> Vec<InstanceStatus> {
+    let pairs = all.iter().zip(seen);
+    pairs.map(|(instance, seen)| describe(instance, seen, record, attached(all, record, instance), now)).collect()
 }
 
 /// An instance as the primary sees it.

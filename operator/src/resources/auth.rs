@@ -65,8 +65,7 @@ pub fn rendered(
     if password.contains(&0) {
         return Err(Error::ZeroByte { secret: secret() });
     }
-    let quoted = quote(password);
-    let text = format!("requirepass {quoted}\nprimaryauth {quoted}\n");
+    let text = file(password);
     let mut data = BTreeMap::from([
         (FILE.to_owned(), ByteString(text.into_bytes())),
         (CURRENT.to_owned(), ByteString(password.to_vec())),
@@ -78,6 +77,12 @@ pub fn rendered(
         type_: Some("Opaque".into()),
         ..Secret::default()
     })
+}
+
+/// The text of `auth.conf`: this password, for clients and for replication.
+pub fn file(password: &[u8]) -> String {
+    let quoted = quote(password);
+    format!("requirepass {quoted}\nprimaryauth {quoted}\n")
 }
 
 /// A word of `valkey.conf` that means exactly these bytes.

@@ -23,7 +23,8 @@ pub(super) fn build(resource: &ValkeyReplication, names: &Names<'_>, text: Strin
 }
 
 /// `valkey.conf`, and how a change of it reaches servers that run.
-pub(super) struct Config {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
     /// The file.
     pub text: String,
     /// Directives that a running server takes.
@@ -55,17 +56,47 @@ impl Config {
     }
 }
 
-/// Renders `valkey.conf`.
+/// Where a server runs: what differs between a pod and a process beside others on one machine.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The port of the protocol.
+    pub port: u16,
+    /// The port of metrics and health; none where nobody asks for them.
+    pub metrics_port: Option<u16>,
+    /// The addresses to listen on.
+    pub bind: &'a str,
+    /// Where its data is, as a word of `valkey.conf`.
+    pub data: &'a str,
+    /// The file with the password, as a word of `valkey.conf`.
+    pub auth: &'a str,
+}
+
+/// Renders a pod's `valkey.conf`.
 pub(super) fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
+    let place = Place {
+        port: names::PORT,
+        metrics_port: Some(names::METRICS_PORT),
+        bind: "* -::*",
+        data: DATA,
+        auth: &format!("{}/{}", auth::DIRECTORY, auth::FILE),
+    };
+    render_at(resource, &place)
+}
+
+/// Renders `valkey.conf` for a server at this place.
+///
+/// # Errors
+/// When a directive cannot stand there.
+pub fn render_at(resource: &ValkeyReplication, place: &Place<'_>) -> Result<Config, Error> {
     let spec = &resource.spec;
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let mut config = Config { text: "# Written by valkey-operator.\n".into(), live: Vec::new(), start: String::new() };
     let mut line = |directive: &str, value: &str| config.line(directive, value);
 
-    line("port", &names::PORT.to_string());
-    line("bind", "* -::*");
+    line("port", &place.port.to_string());
+    line("bind", place.bind);
     line("protected-mode", "no");
-    line("dir", DATA);
+    line("dir", place.data);
     // Nobody is born primary: a replica of nowhere waits to be told.
     line("replicaof", "127.0.0.1 1");
     line("save", if spec.persistence.rdb { &spec.persistence.save_points } else { "\"\"" });
@@ -78,7 +109,9 @@ pub(super) fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
     if spec.flavor == Flavor::Native {
         let lease = std::time::Duration::from(spec.failover.quorum_timeout);
         line("primary-quorum-timeout", &lease.as_millis().to_string());
-        line("metrics-port", &names::METRICS_PORT.to_string());
+        if let Some(port) = place.metrics_port {
+            line("metrics-port", &port.to_string());
+        }
     }
     if !spec.config.contains_key("maxmemory")
         && let Some(bytes) = spec.resources.limits.get("memory").and_then(|limit| memory::bytes(&limit.to_string()))
@@ -95,7 +128,7 @@ pub(super) fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
         }
         line(directive, if value.is_empty() { "\"\"" } else { &value });
     }
-    line("include", &format!("{}/{}", auth::DIRECTORY, auth::FILE));
+    line("include", place.auth);
     Ok(config)
 }
 

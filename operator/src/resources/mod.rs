@@ -33,6 +33,7 @@ use k8s_openapi::{
 use kube::{Resource, core::ObjectMeta};
 
 use crate::api::ValkeyReplication;
+pub use config::{Config, Place, render_at};
 pub use names::Names;
 
 /// What the objects depend on besides the resource itself.
