@@ -1,10 +1,10 @@
-//! The program: `run` is the controller, `crd` prints the resource's definition.
+//! The program: `run` is the controller, `local` runs a set on this machine, `crd` prints the resource's definition.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use valkey_operator::{api, run};
+use valkey_operator::{api, local, run};
 
 /// Keeps replicated Valkey pairs alive.
 #[derive(Parser)]
@@ -27,6 +27,11 @@ enum Command {
         #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
         log_format: LogFormat,
     },
+    /// Run a replicated set on this machine, and look after it as in a cluster.
+    Local {
+        #[command(flatten)]
+        arguments: local::Arguments,
+    },
     /// Print the CustomResourceDefinition as YAML.
     Crd,
 }
@@ -40,9 +45,14 @@ enum LogFormat {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { arguments, log, log_format } => start_log(&log, log_format).and_then(|()| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            let done = runtime.map(|runtime| runtime.block_on(run::run(arguments)));
-            done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            let done = runtime()?.block_on(run::run(arguments));
+            done.map_err(|error| error.to_string())
+        }),
+        Command::Local { arguments } => runtime().and_then(|runtime| {
+            let done = runtime.block_on(local::run(arguments));
+            // A look-up or a write to a disk that stands still is not waited for.
+            runtime.shutdown_background();
+            done.map_err(|error| error.to_string())
         }),
         Command::Crd => api::crd_yaml().map(|text| print!("{text}")).map_err(|error| error.to_string()),
     };
@@ -53,6 +63,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
 fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
