@@ -44,7 +44,7 @@ impl Turn<'_> {
         let leader = record.primary.as_ref().map_or("", |p| p.name.as_str());
         let synced = |name: &str| self.fresh(name).is_some_and(|a| self.in_sync(a, leader));
         let mut ro: Vec<String> = record.members.iter().filter(|m| *m != leader && synced(m)).cloned().collect();
-        if ro.is_empty() && self.single() {
+        if ro.is_empty() && self.single(record) {
             ro.extend(rw.clone());
         }
         Endpoints { rw, ro, epoch: record.epoch }
@@ -57,7 +57,7 @@ impl Turn<'_> {
         };
         let others: Vec<&String> =
             self.seen.instances.iter().map(|i| &i.name).filter(|n| **n != primary.name && self.stays(n)).collect();
-        if others.is_empty() && self.single() {
+        if others.is_empty() && self.single(record) {
             return vec![primary.name];
         }
         let unready: Vec<&&String> =

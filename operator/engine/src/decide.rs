@@ -5,7 +5,7 @@ use crate::evidence::Fate;
 use crate::lineage;
 use crate::memory::Memory;
 use crate::observe::{Answer, Observation};
-use crate::record::{Life, Phase, Record, Why};
+use crate::record::{Life, Lineage, Phase, Record, Why};
 use crate::rules::{Rule, Rules};
 use crate::turn::Turn;
 
@@ -44,6 +44,7 @@ pub(crate) fn decide_by(seen: &Observation, memory: &Memory, rules: Rules) -> De
         Phase::Moving => turn.hand_over(record),
         Phase::Stable | Phase::Arming => turn.govern(record),
     };
+    let written = written.map(|r| turn.trace_target(record, r));
     if turn.reasons.is_empty() && written.is_none() {
         turn.say(ReasonCode::Steady, None, "all is as it should be");
     }
@@ -51,6 +52,17 @@ pub(crate) fn decide_by(seen: &Observation, memory: &Memory, rules: Rules) -> De
 }
 
 impl<'a> Turn<'a> {
+    /// A record that names another target takes down what that one's data set goes by now.
+    fn trace_target(&self, before: &Record, mut record: Record) -> Record {
+        if let (Some(target), Some(lineage)) = (&record.target, &mut record.lineage)
+            && before.target.as_ref() != Some(target)
+            && let Some(answer) = self.answer(&target.name).filter(|a| a.run_id == target.run_id)
+        {
+            lineage.follow_to(answer);
+        }
+        record
+    }
+
     /// There is a primary: it is kept in office, or replaced.
     fn govern(&mut self, record: &'a Record) -> Option<Record> {
         let primary = record.primary.as_ref()?;
@@ -64,6 +76,7 @@ impl<'a> Turn<'a> {
                 .or_else(|| self.keep_guard(record, primary, answer))
                 .or_else(|| self.keep_place(record, primary, answer))
                 .or_else(|| self.keep_lineage(record, answer));
+            let written = written.map(|r| self.renewed(r, answer));
             if written.is_some() {
                 self.commands.retain(|c| matches!(c, crate::Command::Vote { .. }));
             }
@@ -131,19 +144,19 @@ impl<'a> Turn<'a> {
     /// Renews what the data set is known by: at once where its id or its emptiness changed, else now and then.
     fn keep_lineage(&mut self, record: &Record, answer: &Answer) -> Option<Record> {
         let known = record.lineage.as_ref()?;
-        let mut lineage = lineage::of_primary(answer, record.epoch);
-        let same = known.replid == lineage.replid;
-        if same {
-            lineage.offset = lineage.offset.max(known.offset);
-        }
-        let changed = !same || known.replid2 != lineage.replid2 || (known.keys == 0) != (lineage.keys == 0);
-        let due =
-            self.memory.lineage_written_ms.is_none_or(|ms| self.now.saturating_sub(ms) >= self.spec.lineage_refresh_ms);
-        let further = due && lineage.offset > known.offset;
-        if !changed && !further {
-            return None;
-        }
+        let newest = lineage::of_primary(answer, record.epoch).after(known);
+        let changed =
+            known.replid != newest.replid || known.replid2 != newest.replid2 || (known.keys == 0) != (newest.keys == 0);
+        let written = self.memory.lineage_written_ms;
+        let due = written.is_none_or(|ms| self.now.saturating_sub(ms) >= self.spec.lineage_refresh_ms);
+        (changed || (due && newest.offset > known.offset)).then(|| record.clone())
+    }
+
+    /// Every record that is written carries the newest high-water mark.
+    fn renewed(&mut self, record: Record, answer: &Answer) -> Record {
         self.memory.lineage_written_ms = Some(self.now);
-        Some(Record { lineage: Some(lineage), ..record.clone() })
+        let newest = lineage::of_primary(answer, record.epoch);
+        let lineage = record.lineage.as_ref().map(|known| Lineage { epoch: known.epoch, ..newest.after(known) });
+        Record { lineage, ..record }
     }
 }

@@ -55,7 +55,7 @@ pub enum Command {
         term: u64,
         /// The primaryship.
         epoch: u64,
-        /// What its guard asks for from the start.
+        /// What its guard asks for from the start: [`Quorum::CLOSED`].
         quorum: Quorum,
     },
     /// `QUORUM FOLLOW` a primary. Stock: `REPLICAOF`. Its data set will be replaced by that of the primary where they differ.

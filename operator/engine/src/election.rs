@@ -5,7 +5,7 @@ use crate::evidence::Fate;
 use crate::observe::Answer;
 use crate::record::{Life, Lineage, Phase, Record, Why};
 use crate::rules::Rule;
-use crate::spec::StaleReplica;
+use crate::spec::{Durability, StaleReplica};
 use crate::turn::{Turn, life, next};
 
 /// An instance that could be made primary after a restart, and how much of the recorded history it holds.
@@ -77,7 +77,11 @@ impl<'a> Turn<'a> {
             );
             return Some(begin(target, everybody, why));
         }
-        if let Some(s) = record.successors.iter().find(|s| !self.is_over(s) && !self.is_silent(&s.name)) {
+        if let Some(s) = record
+            .successors
+            .iter()
+            .find(|s| !self.is_over(s) && !self.is_silent(&s.name) && self.fresh(&s.name).is_none())
+        {
             let name = s.name.clone();
             self.say(ReasonCode::WaitingForAnswer, Some(&name), format!("{name} can take over and does not answer"));
             return None;
@@ -98,7 +102,8 @@ impl<'a> Turn<'a> {
         let lineage = record.lineage.as_ref()?;
         self.seen.instances.iter().find_map(|i| {
             let a = self.current(&i.name)?;
-            let descends = a.is_primary() && a.whole && a.position(&lineage.replid).is_some();
+            let descends =
+                !demoted.failover_in_progress && a.is_primary() && a.whole && a.position(&lineage.replid).is_some();
             (descends && self.follows(demoted, &i.name)).then(|| life(&i.name, a))
         })
     }
@@ -120,19 +125,17 @@ impl<'a> Turn<'a> {
         if let Some(record) = self.accepted(record) {
             return Some(record);
         }
-        let others_live: Vec<String> =
-            held_all.iter().filter(|l| *l != primary && !self.is_over(l)).map(|l| l.name.clone()).collect();
-        let strict = self.strict(record);
-        for name in &others_live {
-            if strict || !self.is_silent(name) {
-                self.say(
-                    ReasonCode::NoQuorum,
-                    Some(name),
-                    format!("{name} held everything and does not answer; it is waited for"),
-                );
-            }
-        }
-        if others_live.iter().any(|n| strict || !self.is_silent(n)) {
+        let others_live: Vec<String> = held_all
+            .iter()
+            .filter(|l| *l != primary && !self.is_over(l) && self.fresh(&l.name).is_none())
+            .map(|l| l.name.clone())
+            .collect();
+        // During a takeover or move a stock server may have become primary unheard, and accepts writes then.
+        let begun = !matches!(record.phase, Phase::Stable | Phase::Arming);
+        let needed = |n: &String| self.strict(record) || !self.is_silent(n) || (begun && self.may_be_unfenced(n));
+        if let Some(name) = others_live.iter().find(|n| needed(n)) {
+            let message = format!("{name} held everything and does not answer; it is waited for");
+            self.say(ReasonCode::NoQuorum, Some(name), message);
             return None;
         }
         self.reelect(record, primary, held_all)
@@ -141,7 +144,7 @@ impl<'a> Turn<'a> {
     /// Whether answered writes were promised to survive.
     fn strict(&self, record: &Record) -> bool {
         let fenced = self.seen.instances.iter().filter_map(|i| i.answer.as_ref()).any(|a| a.fence.is_some());
-        self.spec.durability.waits() && fenced && !(self.single() && record.members.len() <= 1)
+        self.spec.durability.waits() && fenced && !self.single(record)
     }
 
     /// Compares what the instances hold after their restarts with what is recorded.
@@ -201,11 +204,12 @@ impl<'a> Turn<'a> {
         let name = best.life.name.as_str();
         let is_old = name == primary.name;
         let complete = best.reach >= lineage.offset;
+        let settled = unheard.iter().all(|n| self.is_silent(n) || self.refuses(n));
         let good = if self.strict(record) {
-            // A primary that went on alone held more than any other one, unless it has lost its disk.
-            complete && (unheard.is_empty() || (alone && is_old))
+            // Under `Preferred`, a primary that went on alone held more than any other one, unless it has lost its disk.
+            let alone = alone && is_old && self.spec.durability == Durability::Preferred;
+            complete && (unheard.is_empty() || (alone && settled))
         } else {
-            let settled = unheard.iter().all(|n| self.is_silent(n) || self.refuses(n));
             settled && (is_old || complete || self.spec.stale_replica == StaleReplica::Allow)
         };
         if good {
@@ -253,7 +257,7 @@ impl<'a> Turn<'a> {
             );
         }
         if let Some((name, answer)) = old.filter(|(_, a)| a.whole && a.keys > 0)
-            && (answer.fence.is_none() || self.single())
+            && (answer.fence.is_none() || self.single(record))
             && unheard.is_empty()
         {
             // A stock server forgets its replication id over a restart with an AOF. All others were asked and do not carry the lineage either.

@@ -124,7 +124,7 @@ impl<'a> Turn<'a> {
     /// be told to do so any more: it has seen the takeover's term.
     pub(crate) fn let_go(&self, record: &Record, answer: &Answer, primary: &str) -> bool {
         self.after_record(answer)
-            && answer.has_seen(record.term)
+            && (answer.has_seen(record.term) || !self.rules.hold(Rule::SeenTerm))
             && if answer.is_primary() {
                 answer.fence.is_none() || answer.epoch() >= record.epoch
             } else {

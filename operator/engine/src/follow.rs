@@ -69,7 +69,7 @@ impl<'a> Turn<'a> {
         let members: Vec<String> = record.members.iter().filter(|m| !gone.contains(m)).cloned().collect();
         // What only the departed had acknowledged, the others have yet to be seen to hold: successors are recorded anew.
         let acks = record.guard.is_some_and(|g| g.acks > 0);
-        let (phase, successors) = if acks && self.rules.hold(Rule::CatchUp) {
+        let (phase, successors) = if acks && self.rules.hold(Rule::Parting) {
             (Phase::Arming, Vec::new())
         } else {
             (record.phase, record.successors.iter().filter(|s| !gone.contains(&s.name)).cloned().collect())

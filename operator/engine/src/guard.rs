@@ -35,11 +35,11 @@ impl<'a> Turn<'a> {
 
     /// Keeps the record of successors, and the guard that follows from it, in step with who is in sync.
     pub(crate) fn keep_guard(&mut self, record: &'a Record, primary: &Life, answer: &'a Answer) -> Option<Record> {
-        let durability = self.durability(answer);
+        let durability = self.durability(answer, record);
         let actual = Quorum::of(answer);
         let kept: Vec<Life> =
             record.successors.iter().filter(|s| self.keeps_up(s, &primary.name, answer, durability)).cloned().collect();
-        let wanted = self.wanted(answer, record.members.len(), kept.len());
+        let wanted = self.wanted(answer, record, kept.len());
         let enforced = match record.guard {
             Some(g) => actual.is_some_and(|a| a.covers(g)),
             None => record.successors.is_empty() || answer.fence.is_none(),
@@ -64,7 +64,7 @@ impl<'a> Turn<'a> {
             _ if newly.is_empty() && !raise => self.hold_guard(record, primary, answer, actual, durability),
             _ if !self.rules.hold(Rule::Arm) => {
                 let successors = kept.into_iter().chain(newly).collect::<Vec<_>>();
-                let guard = Some(self.wanted(answer, record.members.len(), successors.len()));
+                let guard = Some(self.wanted(answer, record, successors.len()));
                 Some(Record { successors, guard, ..next(record) })
             }
             _ if answer.fence.is_none() => {
@@ -144,7 +144,7 @@ impl<'a> Turn<'a> {
         if (newly.is_empty() && !raise) || answer.fence.is_none() {
             return Some(Record { phase: Phase::Stable, successors: kept, ..next(record) });
         }
-        let quorum = self.wanted(answer, record.members.len(), candidates.len());
+        let quorum = self.wanted(answer, record, candidates.len());
         if Quorum::of(answer) != Some(quorum) || !(answer.has_seen(record.term) && self.after_record(answer)) {
             self.say(
                 ReasonCode::WaitingForGuard,
@@ -187,7 +187,7 @@ impl<'a> Turn<'a> {
         let patience = self.now.saturating_sub(armed.asked_ms) >= self.spec.detection_timeout_ms;
         self.memory.armed = Some(armed);
         if ready.len() == candidates.len() || (patience && !ready.is_empty() && ready.len() > kept.len()) {
-            let guard = quorum.lesser(self.wanted(answer, record.members.len(), ready.len()));
+            let guard = quorum.lesser(self.wanted(answer, record, ready.len()));
             let names: Vec<&str> = ready.iter().map(|l| l.name.as_str()).collect();
             self.event(false, "SuccessorsReady", format!("{} can take over from {}", names.join(", "), primary.name));
             return Some(Record { phase: Phase::Stable, successors: ready, guard: Some(guard), ..next(record) });
@@ -214,7 +214,7 @@ impl<'a> Turn<'a> {
         answer.fence.as_ref()?;
         let due = match (durability, record.guard) {
             (_, Some(guard)) => Some(guard),
-            (Durability::Sync, None) => Some(self.wanted(answer, record.members.len(), 0)),
+            (Durability::Sync, None) => Some(self.wanted(answer, record, 0)),
             (_, None) => None,
         };
         if actual != due {

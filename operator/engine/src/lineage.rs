@@ -2,8 +2,11 @@
 //! instance begins a new id and shares the old one's history up to its second offset.
 
 use crate::observe::Answer;
-use crate::record::Lineage;
+use crate::record::{Branch, Lineage};
 use std::cmp::Ordering;
+
+/// How many ids of promotions that came to nothing are kept.
+const KEPT_BRANCHES: usize = 8;
 
 /// How two data sets are related.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,24 +32,29 @@ impl Answer {
     /// How much of the recorded history this data set holds: of the recorded id, or where it stopped before the last
     /// promotion, of the id before.
     pub(crate) fn reach(&self, lineage: &Lineage) -> Option<u64> {
-        self.position(&lineage.replid).or_else(|| {
+        let branch = || lineage.branches.iter().find_map(|b| self.position(&b.replid).map(|p| p.min(b.reach)));
+        self.position(&lineage.replid).or_else(branch).or_else(|| {
             let (before, first_own) = (lineage.replid2.as_ref()?, lineage.second_offset?);
             // It stopped in the shared part: an ancestor. Beyond it, it holds something that the record knows nothing of, and still no more of the record.
             Some(self.position(before)?.min(first_own.saturating_sub(1)))
         })
     }
 
+    /// Whether it holds all that another one holds.
+    fn contains(&self, other: &Self) -> bool {
+        let holds = |replid: &str| self.position(replid).is_some_and(|p| p >= other.offset);
+        // One that was promoted and has written nothing since holds no more than what it shares with the id before.
+        let before = other.replid2.as_deref().filter(|_| other.second_offset.is_some_and(|own| other.offset < own));
+        holds(&other.replid) || before.is_some_and(holds)
+    }
+
     /// How its data set is related to another one.
     pub(crate) fn kinship(&self, other: &Self) -> Kinship {
-        if self.replid == other.replid {
-            return Kinship::Ordered(self.offset.cmp(&other.offset));
-        }
-        // One was promoted from the other's history: it is ahead if the other stopped before that.
-        let ahead = |a: &Self, b: &Self| a.position(&b.replid).is_some_and(|shared| b.offset <= shared);
-        match (ahead(self, other), ahead(other, self)) {
+        match (self.contains(other), other.contains(self)) {
+            (true, true) => Kinship::Ordered(Ordering::Equal),
             (true, false) => Kinship::Ordered(Ordering::Greater),
             (false, true) => Kinship::Ordered(Ordering::Less),
-            _ => Kinship::Unrelated,
+            (false, false) => Kinship::Unrelated,
         }
     }
 }
@@ -70,8 +78,26 @@ pub(crate) fn of_primary(answer: &Answer, epoch: u64) -> Lineage {
         replid: answer.replid.clone(),
         replid2: answer.replid2.clone(),
         second_offset: answer.second_offset,
+        branches: Vec::new(),
         offset: acked.map_or(answer.offset, |a| a.max(shared)),
         epoch,
         keys: answer.keys,
+    }
+}
+
+impl Lineage {
+    /// Takes down the id of an instance that is about to be made primary, and so to get another one.
+    pub(crate) fn follow_to(&mut self, target: &Answer) {
+        let known = target.replid == self.replid || self.branches.iter().any(|b| b.replid == target.replid);
+        if let Some(reach) = target.reach(self).filter(|_| !known) {
+            self.branches.insert(0, Branch { replid: target.replid.clone(), reach });
+            self.branches.truncate(KEPT_BRANCHES);
+        }
+    }
+
+    /// This, seen after another one of the same primary: the high-water mark never falls within one history.
+    pub(crate) fn after(self, known: &Self) -> Self {
+        let offset = if self.replid == known.replid { self.offset.max(known.offset) } else { self.offset };
+        Self { offset, ..self }
     }
 }

@@ -1,13 +1,12 @@
 //! Planned moves: the primary hands over by itself (`FAILOVER TO`), and nothing is lost.
 //!
-//! The record comes first, as in a takeover; the primary has to have seen its term before it is told to hand over, so that no older order
-//! can make it primary again afterwards. What ends the move is a takeover: to the target if that has become primary or the old
-//! one is lost, back to the old primary under a further epoch if time is up.
+//! The record comes first, as in a takeover. What ends the move is a takeover: to the target if that has become primary and the old one
+//! has stepped down for good, or is lost; back to the old primary under a further epoch if not, or if time is up.
 
 use crate::decision::{Command, ReasonCode};
 use crate::evidence::Fate;
 use crate::observe::Answer;
-use crate::record::{Life, Phase, Quorum, Record, Why};
+use crate::record::{Life, Phase, Record, Why};
 use crate::rules::Rule;
 use crate::turn::{Turn, next};
 
@@ -16,17 +15,19 @@ impl<'a> Turn<'a> {
     pub(crate) fn keep_place(&mut self, record: &'a Record, primary: &Life, answer: &Answer) -> Option<Record> {
         let wish = self.spec.switchover.as_ref().filter(|s| record.switchover_done.as_ref() != Some(&s.id));
         let unwanted = !self.stays(&primary.name) || self.spec.avoid.contains(&primary.name);
-        if let Some(wish) = wish.filter(|w| w.to.as_ref() == Some(&primary.name)) {
+        let idle = |to: &String| *to == primary.name || !self.stays(to);
+        if let Some(wish) = wish.filter(|w| w.to.as_ref().is_some_and(idle)) {
             return Some(Record { switchover_done: Some(wish.id.clone()), ..record.clone() });
         }
         if (wish.is_none() && !unwanted) || record.phase != Phase::Stable {
             return None;
         }
         let named = wish.and_then(|w| w.to.clone());
-        let target = record.successors.iter().find(|s| {
-            let fits = named.as_ref().map_or(!self.spec.avoid.contains(&s.name), |n| *n == s.name);
-            fits && self.stays(&s.name) && self.fresh_life(s).is_some_and(|a| self.in_sync(a, &primary.name))
-        });
+        let able =
+            |s: &&Life| self.stays(&s.name) && self.fresh_life(s).is_some_and(|a| self.in_sync(a, &primary.name));
+        let asked_for = record.successors.iter().filter(able).find(|s| named.as_ref() == Some(&s.name));
+        let any = record.successors.iter().filter(able).find(|s| !self.spec.avoid.contains(&s.name));
+        let target = asked_for.or_else(|| any.filter(|_| named.is_none() || unwanted));
         let Some(target) = target.cloned() else {
             let whom = named.map_or_else(
                 || "a replica that is in sync and may be primary".to_owned(),
@@ -65,19 +66,54 @@ impl<'a> Turn<'a> {
     pub(crate) fn hand_over(&mut self, record: &'a Record) -> Option<Record> {
         let (Some(primary), Some(target)) = (&record.primary, &record.target) else { return None };
         let taken = Record { phase: Phase::Takeover, successors: Vec::new(), ..next(record) };
-        let heir = self.current(&target.name).filter(|a| a.run_id == target.run_id && a.is_primary());
-        if heir.is_some() {
-            return Some(taken);
+        let risen = self.current(&target.name).filter(|a| a.run_id == target.run_id && a.is_primary());
+        if risen.is_some() && self.may_be_unfenced(&target.name) {
+            return Some(taken); // It accepts writes already.
         }
         let Some(answer) = self.fresh_life(primary) else { return self.broken_off(record, primary, taken) };
         let over = self.now.saturating_sub(self.seen.record_seen_ms) > self.spec.move_timeout_ms;
-        if !answer.is_primary() {
-            return if self.after_record(answer) {
-                self.handed_over(record, primary, target, answer, over, taken)
-            } else {
-                None
-            };
+        match risen {
+            Some(heir) => self.risen(record, primary, target, (answer, heir), over, taken),
+            None if answer.is_primary() => self.await_handover(record, primary, target, answer, over),
+            None => self.await_heir(record, primary, target, answer, over, taken),
         }
+    }
+
+    /// The target has become primary, closed until it is told otherwise. The old one may have gone on meanwhile, if the target's word did not
+    /// reach it: what counts is that it has stepped down for good, and that the target holds what it held then.
+    fn risen(
+        &mut self,
+        record: &Record,
+        primary: &Life,
+        target: &Life,
+        (answer, heir): (&Answer, &Answer),
+        over: bool,
+        taken: Record,
+    ) -> Option<Record> {
+        let undecided =
+            if answer.is_primary() { answer.asked_ms < heir.received_ms } else { answer.failover_in_progress };
+        if !self.rules.hold(Rule::Undone) {
+            return Some(taken);
+        }
+        if undecided && !over {
+            let message = format!("{} is to confirm that it has stepped down for {}", primary.name, target.name);
+            self.say(ReasonCode::WaitingForHandover, Some(&primary.name), message);
+            return None;
+        }
+        let has_all = heir.position(&answer.replid).is_some_and(|p| p >= answer.offset);
+        let stepped_down = !answer.is_primary() && !answer.failover_in_progress && self.after_record(answer);
+        Some(if stepped_down && has_all { taken } else { self.call_off(record, primary) })
+    }
+
+    /// The old primary is one still, and is to hand over.
+    fn await_handover(
+        &mut self,
+        record: &Record,
+        primary: &Life,
+        target: &Life,
+        answer: &Answer,
+        over: bool,
+    ) -> Option<Record> {
         self.vote(record, primary, answer);
         let lost = self.fresh_life(target).is_none_or(|a| !self.in_sync(a, &primary.name));
         if over || (lost && !answer.failover_in_progress) {
@@ -88,15 +124,7 @@ impl<'a> Turn<'a> {
             Some(&primary.name),
             format!("{} hands over to {}", primary.name, target.name),
         );
-        if !answer.has_seen(record.term) && self.rules.hold(Rule::Handover) {
-            let quorum = record.guard.or_else(|| Quorum::of(answer));
-            self.commands.push(Command::Guard {
-                instance: primary.name.clone(),
-                run_id: answer.run_id.clone(),
-                term: record.term,
-                quorum,
-            });
-        } else if !answer.failover_in_progress
+        if !answer.failover_in_progress
             && let Some(to) = self.instance(&target.name)
         {
             self.commands.push(Command::Failover {
@@ -112,7 +140,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The primary is none any more, and the target has not said yet that it is: it is promoted if it holds what the old one holds.
-    fn handed_over(
+    fn await_heir(
         &mut self,
         record: &Record,
         primary: &Life,
@@ -121,13 +149,17 @@ impl<'a> Turn<'a> {
         over: bool,
         taken: Record,
     ) -> Option<Record> {
-        let later =
-            self.current(&target.name).filter(|a| a.run_id == target.run_id && a.asked_ms >= answer.received_ms);
+        if !self.after_record(answer) {
+            return None;
+        }
+        let later = self
+            .current(&target.name)
+            .filter(|a| a.run_id == target.run_id && a.asked_ms >= answer.received_ms && !answer.failover_in_progress);
         if let Some(a) = later {
             let has_all = a.whole && a.position(&answer.replid).is_some_and(|p| p >= answer.offset);
             return Some(if has_all { taken } else { self.call_off(record, primary) });
         }
-        let closed = answer.fence.is_some() || self.is_over(target);
+        let closed = !self.may_be_unfenced(&target.name) || self.is_over(target);
         if closed && (over || self.is_over(target)) {
             return Some(self.call_off(record, primary));
         }
@@ -142,18 +174,13 @@ impl<'a> Turn<'a> {
     /// The old primary is recorded again, under a further epoch.
     fn call_off(&mut self, record: &Record, primary: &Life) -> Record {
         self.event(true, "MoveCalledOff", format!("{} did not hand over in time and goes on", primary.name));
-        let back = Record {
+        Record {
             epoch: record.epoch + 1,
             phase: Phase::Takeover,
             target: Some(primary.clone()),
             successors: Vec::new(),
             why: Some(Why::CalledOff),
             ..next(record)
-        };
-        if self.rules.hold(Rule::CalledOff) {
-            back
-        } else {
-            Record { phase: Phase::Stable, target: None, eligible: Vec::new(), ..back }
         }
     }
 
@@ -166,6 +193,8 @@ impl<'a> Turn<'a> {
             return None;
         }
         let others = record.members.iter().filter(|m| **m != primary.name).count();
-        Some(if others > 1 { Record { target: None, epoch: record.epoch + 1, ..taken } } else { taken })
+        // A stock server that was handed over to accepts writes already, heard or not: it is the only choice.
+        let choose = others > 1 && !self.may_be_unfenced(record.target.as_ref().map_or("", |t| &t.name));
+        Some(if choose { Record { target: None, epoch: record.epoch + 1, ..taken } } else { taken })
     }
 }

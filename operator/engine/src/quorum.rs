@@ -1,7 +1,7 @@
 //! How many votes and acknowledgements a primary needs.
 
 use crate::observe::Answer;
-use crate::record::Quorum;
+use crate::record::{Quorum, Record};
 use crate::spec::Durability;
 use crate::turn::Turn;
 
@@ -16,10 +16,10 @@ pub(crate) fn operator_votes(members: usize) -> bool {
 }
 
 impl Turn<'_> {
-    /// What the guard of this primary should ask for, with that many members and that many of them (besides the primary) in sync.
-    pub(crate) fn wanted(&self, primary: &Answer, members: usize, in_sync: usize) -> Quorum {
-        let votes = votes(members.max(2));
-        let acks = match self.durability(primary) {
+    /// What the guard of this primary should ask for, with so many of the members (besides the primary) in sync.
+    pub(crate) fn wanted(&self, primary: &Answer, record: &Record, in_sync: usize) -> Quorum {
+        let votes = votes(record.members.len().max(2));
+        let acks = match self.durability(primary, record) {
             Durability::Async => 0,
             Durability::Preferred => votes.min(u32::try_from(in_sync).unwrap_or(u32::MAX)).max(1),
             Durability::Sync => votes,
@@ -29,6 +29,11 @@ impl Turn<'_> {
 }
 
 impl Quorum {
+    /// More than there can ever be: what a promoted instance starts with. It accepts no write until the record names it as the primary and its
+    /// guard is brought to what follows from that. Were its guard to ask for a number of votes that can be had, those that
+    /// attach to it by themselves (it may be the old primary, at its old address) would open it unrecorded.
+    pub const CLOSED: Self = Self { votes: 1_000_000, acks: 1_000_000 };
+
     /// Whether it asks for no less than another in any respect.
     pub(crate) fn covers(self, other: Self) -> bool {
         self.votes >= other.votes && self.acks >= other.acks

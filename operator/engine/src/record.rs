@@ -111,12 +111,27 @@ pub struct Lineage {
     /// The first offset that is not shared with `replid2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_offset: Option<u64>,
+    /// Ids under which the same data set goes on: of instances that were made primary of it and never let to accept a write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<Branch>,
     /// High-water mark: the data set was known to reach at least this far (under `Sync`: acknowledged by others this far).
     pub offset: u64,
     /// The primaryship it was seen in.
     pub epoch: u64,
     /// Keys when it was seen; 0: an empty data set, which nothing is lost with.
     pub keys: u64,
+}
+
+/// An id that a promotion gave to the same data set. A server remembers only one id before its own; after two promotions that came to nothing
+/// it could not be recognised any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Branch {
+    /// The id.
+    pub replid: String,
+    /// How much of the recorded history it holds; what comes after is its own.
+    pub reach: u64,
 }
 
 /// Why a primary was replaced.

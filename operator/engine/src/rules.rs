@@ -26,14 +26,20 @@ pub(crate) enum Rule {
     Lineage,
     /// All that may hold an answered write are asked, and the most advanced is taken.
     MostAdvanced,
+    /// A promoted instance is closed until the record names it as the primary, whoever attaches to it.
+    Closed,
     /// Every voter that the old primary could still count on is detached before its lease is waited for.
     Detach,
     /// An instance is recorded as a member before it is told to follow.
     Members,
-    /// The old primary has seen the record of a planned move before it hands over.
-    Handover,
-    /// A planned move that was called off ends with the old primary promoted again.
-    CalledOff,
+    /// A handover under way is no demotion yet: it can still be undone.
+    Undone,
+    /// Only who has seen the takeover's term counts as detached: an older order to follow may still be on its way.
+    SeenTerm,
+    /// When a member is taken out, successors are recorded anew: only it may have acknowledged the last writes.
+    Parting,
+    /// Another pod that answers in its place does not prove a primary dead whose lease can be waited for.
+    Replaced,
     /// A server refuses commands of a lower term.
     #[cfg(test)]
     Terms,

@@ -4,14 +4,14 @@
 //! 1. The record names the new epoch and the target, or no target yet where several could be promoted: those are detached first and compared.
 //! 2. The target is told to become primary; it accepts no write yet. Everybody else who could vote for the old primary is detached.
 //! 3. Once the old primary certainly accepts no more writes, the record names the target as the primary.
-//! 4. What opens the writes (a vote, a lifted guard, a replica that attaches) follows from that record.
+//! 4. The guard is brought to what follows from that record; that, and nothing before, opens the writes.
 
 use crate::decision::{Command, ReasonCode};
 use crate::evidence::Fate;
 use crate::lineage;
 use crate::memory::Seen;
 use crate::observe::{Answer, Millis};
-use crate::record::{Life, Phase, Record, Why};
+use crate::record::{Life, Phase, Quorum, Record, Why};
 use crate::rules::Rule;
 use crate::spec::UnfencedTakeover;
 use crate::turn::{Turn, life, next};
@@ -26,9 +26,17 @@ impl<'a> Turn<'a> {
         };
         self.detach_members(record, Some(target));
         let Some(answer) = self.fresh_life(target) else { return self.target_lost(record, target) };
+        if record.primary.as_ref() == Some(target)
+            && let Some(waits) = self.end_handover(record, target, answer)
+        {
+            return waits;
+        }
         let promoted = answer.is_primary() && (answer.fence.is_none() || answer.epoch() == record.epoch);
         if promoted && self.after_record(answer) {
             return self.open(record, target, answer);
+        }
+        if answer.fence.is_none() && !self.after_record(answer) {
+            return None; // An order to a stock server cannot be taken back: only on what it says now.
         }
         if answer.loading || !answer.whole {
             self.say(
@@ -50,7 +58,8 @@ impl<'a> Turn<'a> {
             Some(&target.name),
             format!("{} is to become primary of epoch {}", target.name, record.epoch),
         );
-        let quorum = self.wanted(answer, record.members.len(), 1);
+        let open = self.wanted(answer, record, 1);
+        let quorum = if self.rules.hold(Rule::Closed) { Quorum::CLOSED } else { open };
         self.commands.push(Command::Promote {
             instance: target.name.clone(),
             run_id: answer.run_id.clone(),
@@ -59,6 +68,57 @@ impl<'a> Turn<'a> {
             quorum,
         });
         None
+    }
+
+    /// An old primary that is to go on may still be handing over. `Some`: it is not to be promoted now.
+    fn end_handover(&mut self, record: &Record, target: &Life, answer: &Answer) -> Option<Option<Record>> {
+        if answer.is_primary() {
+            if !answer.failover_in_progress {
+                return None;
+            }
+            self.abort_handover(record, target, answer);
+            // Our own server ends it when it is promoted.
+            return answer.fence.is_none().then_some(None);
+        }
+        if !self.may_be_unfenced(&target.name) {
+            return None;
+        }
+        // A stock server: whoever it follows may have been made primary by it, and accepts writes then.
+        let heir = self.seen.instances.iter().find(|i| i.name != target.name && self.follows(answer, &i.name))?;
+        if answer.failover_in_progress {
+            if self.refuses(&heir.name) {
+                self.abort_handover(record, target, answer);
+            } else {
+                let message = format!("{} is about to make {} primary", target.name, heir.name);
+                self.say(ReasonCode::WaitingForHandover, Some(&heir.name), message);
+            }
+            return Some(None);
+        }
+        match self.current(&heir.name).filter(|a| a.asked_ms >= answer.received_ms) {
+            Some(a) if a.is_primary() => {
+                let epoch = record.epoch + 1;
+                Some(Some(Record { epoch, target: Some(life(&heir.name, a)), why: Some(Why::Demoted), ..next(record) }))
+            }
+            Some(_) => None,
+            None => {
+                let message = format!("{} may have made {} primary, which does not answer", target.name, heir.name);
+                self.say(ReasonCode::WaitingForAnswer, Some(&heir.name), message);
+                Some(None)
+            }
+        }
+    }
+
+    fn abort_handover(&mut self, record: &Record, target: &Life, answer: &Answer) {
+        self.say(
+            ReasonCode::WaitingForHandover,
+            Some(&target.name),
+            format!("{} is to give up its handover", target.name),
+        );
+        self.commands.push(Command::AbortFailover {
+            instance: target.name.clone(),
+            run_id: answer.run_id.clone(),
+            term: record.term,
+        });
     }
 
     /// Remembers since when each member is known to be detached. A later life of it boots detached, so this never has to be taken back.
@@ -98,7 +158,11 @@ impl<'a> Turn<'a> {
     }
 
     fn has_stepped_down(&self, record: &Record, answer: &Answer) -> bool {
-        !answer.is_primary() && answer.has_seen(record.term) && self.after_record(answer)
+        // A handover under way can still be undone.
+        !answer.is_primary()
+            && !answer.failover_in_progress
+            && answer.has_seen(record.term)
+            && self.after_record(answer)
     }
 
     /// All that could be promoted have let go, or do not answer: the most advanced is taken.
@@ -203,7 +267,8 @@ impl<'a> Turn<'a> {
         }
         let fate = self.fate(primary);
         let stepped_down = self.fresh_life(primary).is_some_and(|a| self.has_stepped_down(record, a));
-        if fate == Fate::Dead || stepped_down {
+        let replaced = fate == Fate::Replaced && !self.rules.hold(Rule::Replaced);
+        if fate == Fate::Dead || stepped_down || replaced {
             return true;
         }
         let Some(guard) = record.guard.filter(|g| g.votes > 0) else {
@@ -211,8 +276,7 @@ impl<'a> Turn<'a> {
             if fate == Fate::Replaced {
                 return true;
             }
-            let fenced = self.answer(&target.name).is_some_and(|a| a.fence.is_some());
-            let may = !fenced && self.spec.unfenced_takeover == UnfencedTakeover::OnSilence;
+            let may = self.may_be_unfenced(&target.name) && self.spec.unfenced_takeover == UnfencedTakeover::OnSilence;
             if !(may && self.is_silent(&primary.name)) {
                 self.say(
                     ReasonCode::WaitingForDeath,
@@ -265,8 +329,7 @@ impl<'a> Turn<'a> {
             return None;
         }
         let primary = record.primary.as_ref();
-        let writable = self.answer(&target.name).is_some_and(|a| a.fence.is_none() && a.run_id == target.run_id);
-        if writable && !answers && !self.is_over(target) {
+        if self.may_be_unfenced(&target.name) && primary.is_some() && !answers && !self.is_over(target) {
             self.say(
                 ReasonCode::WaitingForDeath,
                 Some(&target.name),

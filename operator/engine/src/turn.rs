@@ -53,14 +53,21 @@ impl<'a> Turn<'a> {
         self.instance(name).is_some_and(|i| i.ordinal < self.spec.instances.max(1))
     }
 
-    /// Whether what the user asked for is a single instance, so that durability across instances has no meaning.
-    pub(crate) fn single(&self) -> bool {
-        self.spec.instances <= 1
+    /// Whether there is and is to be a single instance, so that durability across instances has no meaning.
+    pub(crate) fn single(&self, record: &Record) -> bool {
+        self.spec.instances <= 1 && record.members.len() <= 1 && record.members.iter().all(|m| self.stays(m))
     }
 
     /// The durability that this primary can keep: a server without the fence promises no more than `Async`.
-    pub(crate) fn durability(&self, primary: &Answer) -> Durability {
-        if primary.fence.is_none() || self.single() { Durability::Async } else { self.spec.durability }
+    pub(crate) fn durability(&self, primary: &Answer, record: &Record) -> Durability {
+        if primary.fence.is_none() || self.single(record) { Durability::Async } else { self.spec.durability }
+    }
+
+    /// Whether an instance may be a server that accepts writes as soon as it is told to be primary. One that this operator has never heard
+    /// is taken for what the others are.
+    pub(crate) fn may_be_unfenced(&self, name: &str) -> bool {
+        let own = self.answer(name).map(|a| a.fence.is_some());
+        !own.unwrap_or_else(|| self.seen.instances.iter().filter_map(|i| i.answer.as_ref()).any(|a| a.fence.is_some()))
     }
 
     /// Says something about an instance, or about the set.
