@@ -1,6 +1,6 @@
 //! What must hold at every step of every history.
 
-use super::server::NAMES;
+use super::server::{Disk, NAMES};
 use super::world::{SLOTS, World, Write, say};
 use crate::record::Phase;
 use crate::spec::{Durability, StaleReplica};
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// A full sync begins: what the replica held is gone.
-    pub(super) fn overwrite(&mut self, replica: usize, source: usize) {
+    pub(super) fn overwrite(&mut self, replica: usize, source: usize, given: &Disk) {
         let lost: Vec<u32> = self.servers[replica]
             .disk
             .log
@@ -79,6 +79,11 @@ impl World {
                     && !self.servers[replica].saved.as_ref().is_some_and(|d| d.log.contains(w))
             })
             .collect();
+        // What the source gave, and lost since, was not overwritten.
+        let (given, lost): (Vec<u32>, Vec<u32>) = lost.into_iter().partition(|w| given.log.contains(w));
+        for w in given {
+            self.writes[w as usize].excused = true;
+        }
         if lost.is_empty() {
             return;
         }
@@ -105,6 +110,13 @@ impl World {
         self.writable += u64::from(!accepting.is_empty());
         if let [first, second, ..] = accepting.as_slice() {
             let what = format!("{} and {} both accept writes", NAMES[*first], NAMES[*second]);
+            self.violated(what);
+        }
+        if let (Some(i), Some((ghost, _))) = (accepting.first(), self.ghosts.iter().find(|(g, _)| g.accepts(t))) {
+            let what = format!(
+                "{} and the process of a pod of {} that was deleted by force both accept writes",
+                NAMES[*i], NAMES[ghost.id]
+            );
             self.violated(what);
         }
         let Some(i) = accepting.first().copied() else { return };

@@ -1,6 +1,5 @@
 //! What goes wrong: crashes, pauses, partitions, lost disks, dying operators, and what people ask for meanwhile.
 
-use super::operator::Operator;
 use super::server::{Disk, NAMES};
 use super::world::{API, Message, SLOTS, World, say};
 use crate::observe::Presence;
@@ -24,8 +23,8 @@ impl World {
         }
         if self.r.chance(10) {
             let k = self.r.below(2) as usize;
-            self.operators[k] = Operator::new(k, &mut self.r);
-            self.operators[k].down = self.t + self.r.range(1, 40);
+            let until = self.t + self.r.range(1, 40);
+            self.operators[k].restart(self.t, until, &mut self.r);
             say!(self, "operator {k} restarts");
         }
         if self.r.chance(6) {
@@ -34,7 +33,7 @@ impl World {
             self.operators[k].paused = until;
             say!(self, "operator {k} pauses until {until}");
         }
-        if self.plan.moves && self.r.chance(15) {
+        if self.plan.moves && self.r.chance(if self.plan.late { 40 } else { 15 }) {
             let to = NAMES[self.any_server()].to_owned();
             let id = format!("{}", self.t);
             say!(self, "a person asks for {to}");
@@ -81,6 +80,21 @@ impl World {
         let until = self.t + self.r.range(1, 30);
         let old_run = format!("{}{}", NAMES[i], self.servers[i].run);
         let old_uid = format!("{}{}", NAMES[i], self.servers[i].uid);
+        let moved = self.r.chance(300);
+        let leased = self.stored.record.as_ref().is_some_and(|r| r.guard.is_some());
+        let haunted = moved
+            && leased
+            && self.servers[i].primary
+            && self.servers[i].guard
+            && !self.plan.stock
+            && self.r.chance(500);
+        if haunted {
+            // Deleted by force: it lives on where nobody reaches it, with its guard on.
+            let ghost = self.servers[i].clone();
+            let end = self.t + self.r.range(5, 60);
+            self.ghosts.push((ghost, end));
+            say!(self, "the process of {} lives on until {end}", NAMES[i]);
+        }
         self.servers[i].crash(until);
         self.servers[i].loading = until + self.r.range(0, 6);
         let mut fate = "restarts";
@@ -89,7 +103,6 @@ impl World {
             self.lose_disk(i, keep as usize);
             fate = "loses its disk and restarts";
         }
-        let moved = self.r.chance(300);
         if moved {
             self.servers[i].uid += 1;
         }
@@ -97,7 +110,7 @@ impl World {
         say!(self, "{} {fate} as run {} pod {uid} at {until}", NAMES[i], self.servers[i].run);
         // What the platform says comes late.
         let (soon, later) = (self.t + self.r.range(1, 12), until + self.r.range(1, 12));
-        let presence = match (moved, self.r.below(3)) {
+        let presence = match (moved, if haunted { 1 } else { self.r.below(3) }) {
             (true, 0) => Presence::NodeGone { uid: old_uid },
             (true, _) => Presence::Running { uid: uid.clone() },
             (false, 0) => Presence::Ended { uid: uid.clone(), run_id: Some(old_run) },
@@ -119,8 +132,13 @@ impl World {
             let (before, _) = self.servers[i].disk.second.take().unwrap_or_default();
             self.servers[i].disk.replid = before;
         }
+        // What a primary answered alone stands and falls with its disk.
+        let record = self.stored.record.as_ref();
+        let alone = self.plan.durability == crate::Durability::Preferred
+            && record
+                .is_some_and(|r| r.successors.is_empty() && r.primary.as_ref().is_some_and(|p| p.name == NAMES[i]));
         for write in lost {
-            if !self.servers.iter().any(|s| Self::holds(s, write)) {
+            if alone || !self.servers.iter().any(|s| Self::holds(s, write)) {
                 self.writes[write as usize].excused = true;
             }
         }
@@ -128,19 +146,19 @@ impl World {
 
     /// The platform follows the engine's word.
     pub(super) fn scale_to(&mut self, wanted: usize) {
-        for i in 0..SLOTS {
+        for (i, name) in NAMES.iter().enumerate() {
             if i < wanted && !self.servers[i].exists {
                 let until = self.t + self.r.range(1, 10);
                 self.servers[i].exists = true;
                 self.servers[i].uid += 1;
                 self.servers[i].crash(until);
-                let uid = format!("{}{}", NAMES[i], self.servers[i].uid);
-                say!(self, "{} is created", NAMES[i]);
+                let uid = format!("{name}{}", self.servers[i].uid);
+                say!(self, "{name} is created");
                 self.push(until, API, API, Message::Pod { which: i, presence: Presence::Running { uid } });
             } else if i >= wanted && self.servers[i].exists {
                 self.servers[i].crash(self.t);
                 self.servers[i].exists = false;
-                say!(self, "{} is removed", NAMES[i]);
+                say!(self, "{name} is removed");
                 let soon = self.t + self.r.range(1, 10);
                 self.push(soon, API, API, Message::Pod { which: i, presence: Presence::Gone });
             }

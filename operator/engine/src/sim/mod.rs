@@ -14,10 +14,12 @@
 //! | `world` | the network's delays and cuts, the API server, one tick |
 //! | `faults` | what goes wrong, and what people ask for |
 //! | `check` | what must hold |
-//! | `tests` | the histories and, with one rule left out each, what each rule is needed for |
+//! | `tests` | the histories |
+//! | `mutants` | with one rule left out each: what each rule is needed for |
 
 mod check;
 mod faults;
+mod mutants;
 mod network;
 mod operator;
 mod rng;
@@ -43,7 +45,13 @@ struct Outcome {
 
 /// Plays one history.
 fn play(seed: u64, plan: Plan, rules: Rules, trace: bool) -> Outcome {
-    let mut w = World::new(seed, plan, rules, trace);
+    let world = World::new(seed, plan, rules, trace);
+    run(world)
+}
+
+/// Plays a world to its end.
+fn run(mut w: World) -> Outcome {
+    let trace = w.trace.is_some();
     let mut healed = false;
     while w.step() {
         if w.calm() {

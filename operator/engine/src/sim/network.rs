@@ -54,7 +54,7 @@ impl World {
         let (now, end) = (s.clock(t), s.offset());
         let mut out = Vec::new();
         for slave in s.slaves.iter().filter(|s| !s.syncing) {
-            if slave.acked < end || t % 2 == 0 {
+            if slave.acked < end || t.is_multiple_of(2) {
                 let from = slave.acked.min(end);
                 let entries: Rc<[u32]> = s.disk.log[from as usize..].into();
                 out.push((slave.who, Repl::Stream { conn: slave.conn, from, entries, ask: now }));
@@ -70,15 +70,35 @@ impl World {
     /// A failover under way goes on when the target holds everything.
     fn hand_over(&mut self, i: usize) {
         let t = self.t;
+        let patience = self.r.range(3, 20);
         let s = &mut self.servers[i];
         let Some((to, until)) = s.failover else { return };
         let end = s.offset();
         if s.slaves.iter().any(|r| r.who == to && !r.syncing && r.acked == end) {
+            let (slaves, operator) = (std::mem::take(&mut s.slaves), s.operator);
             s.point_at(Follows::Instance(to), t);
-            s.handing = Some(t + 20);
+            (s.slaves, s.operator) = (slaves, operator);
+            // A stock server retries for ever; ours may be cut off and go on.
+            s.handing = Some(if s.stock { u64::MAX } else { t + patience });
             say!(self, "{} hands over to {}", NAMES[i], NAMES[to]);
         } else if t > until {
             s.failover = None;
+        }
+    }
+
+    /// What is left of a pod that was deleted by force still streams to the replicas that were attached to it.
+    pub(super) fn run_ghosts(&mut self) {
+        let t = self.t;
+        self.ghosts.retain(|(_, end)| *end > t);
+        for (ghost, _) in &mut self.ghosts {
+            let now = ghost.clock(t);
+            for slave in &mut ghost.slaves {
+                let s = &mut self.servers[slave.who];
+                if s.runs(t) && s.conn == slave.conn && s.link == LinkState::Up {
+                    s.heard = s.clock(t);
+                    slave.vote = Some(now);
+                }
+            }
         }
     }
 
@@ -103,10 +123,18 @@ impl World {
                     s.heard = s.clock(t);
                 }
             }
-            Repl::Full { conn, replid } => {
+            Repl::Refuse { conn } => {
+                let s = &mut self.servers[to];
+                if s.conn == conn && s.handing.take().is_some() {
+                    s.primary = true;
+                    s.upstream = Follows::Nowhere;
+                    s.conn = 0;
+                }
+            }
+            Repl::Full { conn, replid, disk } => {
                 let s = &self.servers[to];
                 if s.conn == conn && !s.primary {
-                    self.overwrite(to, from);
+                    self.overwrite(to, from, &disk);
                     let s = &mut self.servers[to];
                     s.handing = None;
                     if s.saved.is_none() && s.whole {
@@ -156,7 +184,7 @@ impl World {
 
     fn psync(&mut self, from: usize, to: usize, conn: u64, replid: u32, offset: u64, handing: bool) {
         let t = self.t;
-        let unlucky = self.r.chance(50);
+        let unlucky = self.r.chance(if self.plan.late { 600 } else { 150 });
         let new_id = self.fresh_id() as u32;
         let s = &mut self.servers[to];
         if handing {
@@ -174,6 +202,11 @@ impl World {
             }
         }
         let s = &mut self.servers[to];
+        if handing && !s.primary && s.loading <= t {
+            let (from, to) = (to, from);
+            self.send(from, to, Message::Repl { from, to, what: Repl::Refuse { conn } });
+            return;
+        }
         if !s.primary && s.link != LinkState::Up {
             return;
         }
@@ -191,15 +224,15 @@ impl World {
             syncing: !goes_on,
             vote: None,
         });
-        let (replid, second, disk) = (s.disk.replid, s.disk.second, s.disk.clone());
+        let (replid, second, disk) = (s.disk.replid, s.disk.second, Rc::new(s.disk.clone()));
         let (from, to) = (to, from);
         if goes_on {
             self.send(from, to, Message::Repl { from, to, what: Repl::Continue { conn, replid, second } });
         } else {
             say!(self, "{} gives {} a full sync of {} entries", NAMES[from], NAMES[to], disk.log.len());
-            self.send(from, to, Message::Repl { from, to, what: Repl::Full { conn, replid } });
+            self.send(from, to, Message::Repl { from, to, what: Repl::Full { conn, replid, disk: Rc::clone(&disk) } });
             let later = t + self.r.range(2, 12);
-            self.push(later, from, to, Message::Repl { from, to, what: Repl::Snapshot { conn, disk: Rc::new(disk) } });
+            self.push(later, from, to, Message::Repl { from, to, what: Repl::Snapshot { conn, disk } });
         }
     }
 
@@ -293,7 +326,14 @@ impl World {
                     s.failover = Some((target, t + 15));
                 }
             }
-            Command::AbortFailover { .. } => s.failover = None,
+            Command::AbortFailover { .. } => {
+                s.failover = None;
+                if s.handing.take().is_some() {
+                    s.primary = true;
+                    s.upstream = Follows::Nowhere;
+                    s.conn = 0;
+                }
+            }
             Command::KillClients { .. } => {}
         }
     }

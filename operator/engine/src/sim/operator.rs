@@ -18,6 +18,8 @@ pub(super) struct Operator {
     pub(super) down: u64,
     pub(super) paused: u64,
     rate: u64,
+    /// Answers to what was asked before are for an earlier life of it.
+    born: u64,
     pub(super) seen: Observation,
     memory: Memory,
     version: u64,
@@ -25,6 +27,8 @@ pub(super) struct Operator {
     busy: u64,
     waiting: [Option<u64>; SLOTS],
     lease_seen: (u64, u64),
+    /// What it thought last, so that the trace says it once.
+    thought: String,
 }
 
 impl Operator {
@@ -44,6 +48,7 @@ impl Operator {
             down: 0,
             paused: 0,
             rate: r.pick(&[96, 100, 104]),
+            born: 0,
             seen: Observation {
                 now_ms: 0,
                 now_rfc3339: String::new(),
@@ -59,7 +64,15 @@ impl Operator {
             busy: 0,
             waiting: [None; SLOTS],
             lease_seen: (u64::MAX, 0),
+            thought: String::new(),
         }
+    }
+
+    /// A new life on the same machine.
+    pub(super) fn restart(&mut self, t: u64, until: u64, r: &mut Rng) {
+        let next = Self::new(self.id, r);
+        *self = Self { rate: self.rate, down: until, ..next };
+        self.born = self.clock(t);
     }
 
     fn clock(&self, t: u64) -> u64 {
@@ -87,7 +100,7 @@ impl World {
         if self.r.chance(if leads { 600 } else { 200 }) {
             self.send(node, API, Message::LeaseRead { op: k });
         }
-        if self.r.chance(if leads { 250 } else { 100 }) && self.operators[k].busy <= t {
+        if self.r.chance(if leads { 250 } else { 25 }) && self.operators[k].busy <= t {
             self.send(node, API, Message::Read { op: k, asked: now });
         }
         for i in 0..SLOTS {
@@ -127,7 +140,11 @@ impl World {
         if self.trace.is_some() {
             let reasons: Vec<String> =
                 decision.reasons.iter().map(|r| format!("{}({})", r.code.as_str(), r.message)).collect();
-            say!(self, "  operator {k} thinks: {}", reasons.join("; "));
+            let line = reasons.join("; ");
+            if self.operators[k].thought != line {
+                say!(self, "  operator {k} thinks: {line}");
+                self.operators[k].thought = line;
+            }
         }
         if self.plan.scale {
             self.scale_to(decision.scale_to as usize);
@@ -151,7 +168,7 @@ impl World {
         match message {
             Message::Reply { op, from, asked, answer } => {
                 let op = &mut self.operators[op];
-                if !op.alive(t) {
+                if !op.alive(t) || asked < op.born {
                     return;
                 }
                 let now = op.clock(t);
@@ -182,7 +199,7 @@ impl World {
             }
             Message::Seen { op, asked, stored, written } => {
                 let op = &mut self.operators[op];
-                if !op.alive(t) {
+                if !op.alive(t) || asked < op.born {
                     return;
                 }
                 if written {
@@ -229,7 +246,7 @@ impl World {
             }
             Message::LeaseHeld { op, asked, fresh } => {
                 let o = &mut self.operators[op];
-                if !o.alive(t) {
+                if !o.alive(t) || asked < o.born {
                     return;
                 }
                 let now = o.clock(t);

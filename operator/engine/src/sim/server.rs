@@ -313,7 +313,9 @@ pub(super) enum Repl {
     /// Yes.
     Continue { conn: u64, replid: u32, second: Option<(u32, u64)> },
     /// No: everything follows. The old data set goes when this begins.
-    Full { conn: u64, replid: u32 },
+    Full { conn: u64, replid: u32, disk: Rc<Disk> },
+    /// Not as you wish: a handover is refused.
+    Refuse { conn: u64 },
     /// Everything.
     Snapshot { conn: u64, disk: Rc<Disk> },
     /// The stream from an offset, asked to be acknowledged at a time of the primary's clock.

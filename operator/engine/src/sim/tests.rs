@@ -10,7 +10,9 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays histories `0..n` of a plan (or the one that `SIM_SEED` names), and fails with the first that went wrong.
-fn histories(what: &str, n: u64, plan: impl Fn(u64) -> Plan) {
+fn histories(kind: Kind, n: u64) {
+    let plan = |seed| plan_of(kind, seed);
+    let what = format!("{kind:?}");
     if let Some(seed) = number("SIM_SEED") {
         let outcome = play(seed, plan(seed), Rules::default(), true);
         println!("{}", outcome.trace.join("\n"));
@@ -43,50 +45,79 @@ fn histories(what: &str, n: u64, plan: impl Fn(u64) -> Plan) {
 
 const DURABILITIES: [Durability; 3] = [Durability::Async, Durability::Preferred, Durability::Sync];
 
-fn plan(seed: u64, instances: usize) -> Plan {
-    Plan {
-        instances,
+/// The kinds of histories.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Pair,
+    Disks,
+    Many,
+    Single,
+    Scale,
+    Stock,
+    Late,
+}
+
+/// What a history of this kind contains.
+pub(super) fn plan_of(kind: Kind, seed: u64) -> Plan {
+    let base = Plan {
+        instances: 2,
         durability: DURABILITIES[(seed % 3) as usize],
         disks: false,
         moves: seed % 5 < 2,
         scale: false,
         stock: false,
+        late: false,
         stale: StaleReplica::Refuse,
         persistent: true,
+    };
+    match kind {
+        Kind::Pair => base,
+        Kind::Disks => Plan {
+            instances: 2 + (seed % 5 == 4) as usize,
+            disks: true,
+            persistent: !seed.is_multiple_of(7),
+            stale: if seed.is_multiple_of(11) { StaleReplica::Allow } else { StaleReplica::Refuse },
+            ..base
+        },
+        Kind::Many => Plan { instances: 3 + (seed % 4 == 3) as usize, ..base },
+        Kind::Single => Plan { instances: 1, ..base },
+        Kind::Scale => Plan { scale: true, ..base },
+        Kind::Late => Plan { late: true, instances: 2 + (seed % 2) as usize, ..base },
+        Kind::Stock => Plan { stock: true, instances: 2 + usize::from(seed.is_multiple_of(3)), ..base },
     }
 }
 
 #[test]
 fn a_pair_whose_disks_survive_keeps_every_answered_write_and_heals() {
-    histories("pair", 2_000, |seed| plan(seed, 2));
+    histories(Kind::Pair, 2_000);
 }
 
 #[test]
-fn a_pair_that_loses_disks_never_overwrites_the_last_copy_and_heals() {
-    histories("disks", 1_000, |seed| Plan {
-        disks: true,
-        persistent: seed % 7 != 0,
-        stale: if seed % 11 == 0 { StaleReplica::Allow } else { StaleReplica::Refuse },
-        ..plan(seed, 2)
-    });
+fn instances_that_lose_their_disks_never_overwrite_the_last_copy_and_heal() {
+    histories(Kind::Disks, 1_000);
 }
 
 #[test]
 fn three_and_four_instances_keep_every_answered_write_and_heal() {
-    histories("many", 1_000, |seed| plan(seed, 3 + (seed % 4 == 3) as usize));
+    histories(Kind::Many, 1_000);
 }
 
 #[test]
 fn a_single_instance_comes_back_with_what_it_has() {
-    histories("single", 500, |seed| plan(seed, 1));
+    histories(Kind::Single, 500);
 }
 
 #[test]
 fn the_number_of_instances_may_change_at_any_time() {
-    histories("scale", 1_000, |seed| Plan { scale: true, ..plan(seed, 2) });
+    histories(Kind::Scale, 1_000);
 }
 
 #[test]
 fn stock_servers_are_taken_over_only_when_dead_and_heal() {
-    histories("stock", 1_000, |seed| Plan { stock: true, ..plan(seed, 2 + (seed % 3 == 0) as usize) });
+    histories(Kind::Stock, 1_000);
+}
+
+#[test]
+fn messages_may_be_very_late() {
+    histories(Kind::Late, 1_000);
 }

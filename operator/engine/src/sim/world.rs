@@ -28,9 +28,14 @@ pub(super) struct Plan {
     /// The number of instances changes.
     pub(super) scale: bool,
     pub(super) stock: bool,
+    /// Messages are late more often and for longer, and replicas rarely go on from where they were.
+    pub(super) late: bool,
     pub(super) stale: StaleReplica,
     pub(super) persistent: bool,
 }
+
+/// What happens in a history that is not left to chance.
+pub(super) type Script = fn(&mut World);
 
 /// What the API server holds.
 #[derive(Clone, Debug)]
@@ -101,6 +106,8 @@ pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) rules: Rules,
     pub(super) servers: Vec<Server>,
+    /// Processes of pods that were deleted by force, on a node that nobody reaches, and until when.
+    pub(super) ghosts: Vec<(Server, u64)>,
     pub(super) operators: Vec<Operator>,
     pub(super) stored: Rc<Stored>,
     pub(super) lease: (u64, Option<usize>),
@@ -114,6 +121,10 @@ pub(super) struct World {
     pub(super) accepting: Option<(usize, u32, u64)>,
     pub(super) ids: u64,
     pub(super) holding_since: Option<u64>,
+    /// Instead of random faults.
+    pub(super) script: Option<Script>,
+    /// Orders to that server arrive then.
+    pub(super) kept_back: Option<(usize, u64)>,
     queue: BinaryHeap<Due>,
     order: u64,
     slow: u64,
@@ -157,13 +168,14 @@ impl World {
             persistent: plan.persistent,
             ..Spec::default()
         };
-        let slow = r.pick(&[2, 4, 12, 40]);
+        let slow = if plan.late { r.pick(&[40, 90]) } else { r.pick(&[2, 4, 12, 40]) };
         let calm_from = r.range(100, 250);
         Self {
             t: 0,
             plan,
             rules,
             servers,
+            ghosts: Vec::new(),
             operators: (0..2).map(|k| Operator::new(k, &mut r)).collect(),
             stored: Rc::new(Stored { version: 1, record: None, pods, spec }),
             lease: (0, None),
@@ -177,6 +189,8 @@ impl World {
             accepting: None,
             ids: 1_000_000,
             holding_since: None,
+            script: None,
+            kept_back: None,
             queue: BinaryHeap::new(),
             order: 0,
             slow,
@@ -209,8 +223,19 @@ impl World {
             return;
         }
         let slow = if self.calm() { 3 } else { self.slow };
-        let delay = if self.r.chance(750) { 1 } else { self.r.range(1, slow) };
-        let mut at = self.t + delay;
+        let prompt = if self.plan.late && !self.calm() { 880 } else { 750 };
+        let delay = if self.r.chance(prompt) { 1 } else { self.r.range(1, slow) };
+        // Nothing protects a stock server from an order that comes late; it is not tried here.
+        let stock = self.plan.stock && matches!(message, Message::Tell { .. });
+        if stock && self.servers[to].paused > self.t {
+            return;
+        }
+        let mut at = self.t + if stock { 1 } else { delay };
+        if let (Message::Tell { .. }, Some((server, until))) = (&message, self.kept_back)
+            && server == to
+        {
+            at = at.max(until);
+        }
         if matches!(message, Message::Repl { .. }) {
             // One TCP connection: in order.
             at = at.max(self.last[from][to]);
@@ -227,8 +252,10 @@ impl World {
     /// One tick. `false`: the history is over.
     pub(super) fn step(&mut self) -> bool {
         self.t += 1;
-        if !self.calm() {
-            self.faults();
+        match self.script {
+            Some(script) => script(self),
+            None if !self.calm() => self.faults(),
+            None => {}
         }
         while let Some(due) = self.queue.peek()
             && due.at <= self.t
@@ -251,6 +278,7 @@ impl World {
         for k in 0..2 {
             self.run_operator(k);
         }
+        self.run_ghosts();
         self.check();
         self.bad.is_none()
     }
@@ -321,6 +349,11 @@ impl World {
             record.lineage.as_ref().map(|l| (l.replid.as_str(), l.offset)),
             record.why
         );
+        if record.guard.is_none() && record.phase.serves() {
+            // Its guard may be off from here on: a forced deletion is then the word of a person that it is dead.
+            let name = record.primary.as_ref().map_or("", |p| p.run_id.as_str()).to_owned();
+            self.ghosts.retain(|(g, _)| format!("{}{}", NAMES[g.id], g.run) != name);
+        }
         let stored = Rc::make_mut(&mut self.stored);
         stored.version += 1;
         stored.record = Some(record);
