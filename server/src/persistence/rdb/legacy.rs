@@ -145,9 +145,14 @@ impl<'a> Zipmap<'a> {
         }
     }
 
+    /// One byte, or, for lengths that it cannot hold, four behind a mark. A short length behind the mark is refused, as by Valkey:
+    /// nobody wrote that.
     fn length(&mut self) -> Result<usize, Invalid> {
         let (len, rest) = match self.rest {
-            [254, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+            [254, a, b, c, d, rest @ ..] => match u32::from_le_bytes([*a, *b, *c, *d]) {
+                0..254 => return Err(Invalid),
+                len => (len as usize, rest),
+            },
             [len, rest @ ..] if *len < 254 => (usize::from(*len), rest),
             _ => return Err(Invalid),
         };
@@ -308,14 +313,15 @@ pub(super) mod tests {
         for bytes in [
             &b""[..],
             b"\xff",
-            b"\x00\xff",                   // empty
-            b"\x02\x01a\x01\x00b\xff",     // wrong count
-            b"\x01\x01a\x01\x00b",         // no end
-            b"\x01\x01a\x09\x00b\xff",     // value beyond the end
-            b"\x01\x01a\x01\x09b\xff",     // unused bytes beyond the end
-            b"\x01\x09a\x01\x00b\xff",     // field beyond the end
-            b"\x01\xfe\x01a\x01\x00b\xff", // length of lengths beyond the end
-            b"\x01\x01a\xff",              // no value
+            b"\x00\xff",                         // empty
+            b"\x02\x01a\x01\x00b\xff",           // wrong count
+            b"\x01\x01a\x01\x00b",               // no end
+            b"\x01\x01a\x09\x00b\xff",           // value beyond the end
+            b"\x01\x01a\x01\x09b\xff",           // unused bytes beyond the end
+            b"\x01\x09a\x01\x00b\xff",           // field beyond the end
+            b"\x01\xfe\x01a\x01\x00b\xff",       // length of lengths beyond the end
+            b"\x01\x01a\xff",                    // no value
+            b"\x01\xfe\x01\0\0\0a\x01\x00b\xff", // short length in the long form
         ] {
             assert_eq!(pairs(bytes), Err(Invalid), "{bytes:?}");
         }
