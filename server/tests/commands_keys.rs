@@ -130,3 +130,29 @@ fn a_value_tells_how_it_is_kept() {
     );
     assert!(client.ask("OBJECT IDLETIME short").starts_with("-ERR An LFU maxmemory policy is selected"));
 }
+
+#[test]
+fn keys_are_migrated_to_another_server_with_their_expiry() {
+    let (server, target) = (Server::start(&[]), Server::start(&["--requirepass", "secret"]));
+    let (mut client, mut there) = (server.connect(), target.connect());
+    check(&mut there, &[("AUTH secret", "OK"), ("SELECT 3", "OK"), ("SET busy theirs", "OK")]);
+    check(&mut client, &[("MSET a 1 b 2 busy ours", "OK"), ("EXPIRE a 100", ":1")]);
+    let migrate = |rest: &str| format!("MIGRATE 127.0.0.1 {} {rest}", target.port());
+    let mut told = |command: String, answer: &str| assert_eq!(client.ask(&command), answer, "{command}");
+    told(migrate("nothing 3 5000"), "NOKEY");
+    told(
+        migrate("a 3 5000 AUTH wrong"),
+        "-ERR Target instance replied with error: WRONGPASS invalid username-password pair or user is disabled.",
+    );
+    told(migrate("a 3 5000 COPY AUTH secret"), "OK");
+    told("GET a".to_owned(), "1");
+    told(
+        migrate("\"\" 3 5000 AUTH secret KEYS b nothing busy"),
+        "-ERR Target instance replied with error: BUSYKEY Target key name already exists.",
+    );
+    // Gone is only what arrived.
+    told("EXISTS b".to_owned(), ":0");
+    told("GET busy".to_owned(), "ours");
+    told(migrate("busy 3 5000 REPLACE AUTH2 default secret"), "OK");
+    check(&mut there, &[("MGET a b busy", "[1, 2, ours]"), ("TTL a", ":100"), ("TTL b", ":-1")]);
+}

@@ -4,6 +4,7 @@ use super::error::SYNTAX;
 use super::expire::is_over;
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
 use crate::config::{NotifyEvents, RdbVersionCheck};
+use crate::data::entry::Entry;
 use crate::keyspace::{Access, Ttl};
 use crate::persistence::rdb::dump::{Dumper, RestoreError, restore as restore_value};
 use crate::persistence::rdb::format::VersionCheck;
@@ -28,12 +29,17 @@ thread_local! {
     static DUMPER: RefCell<Dumper> = RefCell::default();
 }
 
+/// The bytes that RESTORE makes a key's value of.
+pub(super) fn payload(entry: &Entry, compression: bool) -> Vec<u8> {
+    DUMPER.with_borrow_mut(|dumper| dumper.dump(entry.value(), compression))
+}
+
 fn dump(ctx: &mut Ctx<'_>) -> CommandResult {
     let key = ctx.arg(1);
     let compression = ctx.server.config.rdbcompression;
     let (db, reply) = ctx.db_and_reply();
     match db.read(key) {
-        Some(entry) => reply.bulk(&DUMPER.with_borrow_mut(|dumper| dumper.dump(entry.value(), compression))),
+        Some(entry) => reply.bulk(&payload(entry, compression)),
         None => reply.null(),
     }
     Ok(())

@@ -35,7 +35,7 @@ pub const STATS: &[Part] = &[fields! {
     pubsubshard_channels: |v| v.server.pubsub.count(Kind::Shard),
     latest_fork_usec: |v| s(v).latest_fork_us,
     total_forks: |v| s(v).forks,
-    migrate_cached_sockets: |_| 0,
+    migrate_cached_sockets: |v| v.server.peers.len(),
     slave_expires_tracked_keys: |_| 0,
     active_defrag_hits: |_| 0,
     active_defrag_misses: |_| 0,

@@ -41,6 +41,7 @@ pub mod list;
 pub mod list_blocking;
 pub mod list_move;
 pub mod memory;
+pub mod migrate;
 mod monitor;
 pub mod object;
 pub mod persistence;
@@ -100,6 +101,7 @@ static GROUPS: &[&[Command]] = &[
     list_blocking::COMMANDS,
     list_move::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     monitor::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,

@@ -10,6 +10,7 @@ pub fn is_secret(row: &Row, argv: Argv<'_>, i: usize) -> bool {
         "config|set" => i > 2 && i % 2 == 1 && find(argv.get(i - 1)).is_some_and(|d| d.is(Mark::Sensitive)),
         "acl|setuser" | "acl|getuser" | "acl|deluser" => i > 1,
         "auth" => i > 0,
+        "migrate" => super::migrate::is_credential(argv, i),
         "hello" => {
             let is_auth = |at: usize| argv.get(at).eq_ignore_ascii_case(b"auth");
             i > 2 && (is_auth(i - 1) || (i > 3 && is_auth(i - 2)))
@@ -37,6 +38,8 @@ mod tests {
         assert_eq!(shown("config|set", "config set RequirePass x port 1"), "config set RequirePass * port 1");
         assert_eq!(shown("acl|setuser", "acl setuser bob >x"), "acl setuser * *");
         assert_eq!(shown("auth", "auth bob x"), "auth * *");
+        assert_eq!(shown("migrate", "migrate h 1 k 0 9 copy auth x"), "migrate h 1 k 0 9 copy auth *");
+        assert_eq!(shown("migrate", "migrate h 1 k 0 9 auth2 bob x"), "migrate h 1 k 0 9 auth2 * *");
         assert_eq!(shown("hello", "hello 3 auth bob x setname me"), "hello 3 auth * * setname me");
     }
 }

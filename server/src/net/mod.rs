@@ -1,6 +1,7 @@
 //! The network: readiness, listeners, sockets. Knows nothing of commands.
 
 pub mod listener;
+pub mod peers;
 pub mod poll;
 pub mod resolve;
 pub mod stream;

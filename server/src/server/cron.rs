@@ -31,6 +31,7 @@ impl Server {
         }
         if once_a_second {
             self.check_replicas();
+            self.peers.close_unused(now);
         }
         if self.is_primary() && now >= self.repl.next_ping_ms {
             self.repl.next_ping_ms = now + i64::from(self.config.repl_ping_replica_period) * 1000;

@@ -101,6 +101,8 @@ pub struct Server {
     pub serving_ready: bool,
     /// Off while DEBUG SET-ACTIVE-EXPIRE says so.
     pub active_expire: bool,
+    /// Connections that MIGRATE keeps.
+    pub peers: crate::net::peers::Peers,
     /// What DEBUG switched, for tests.
     pub debug: debug::Switches,
     /// Depth of calls: 1 in a command, 2 in a command of EXEC.

@@ -107,6 +107,7 @@ impl Server {
             current_proto: 2,
             serving_ready: false,
             active_expire: true,
+            peers: crate::net::peers::Peers::default(),
             debug: super::debug::Switches::default(),
             pauses: Pauses::default(),
             loaded_position: None,
