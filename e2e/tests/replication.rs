@@ -360,3 +360,54 @@ fn a_signal_to_end_is_obeyed_once_the_first_append_only_file_is_complete() {
     server.launch().unwrap();
     assert_eq!(server.line("DBSIZE").unwrap(), Reply::Int(100));
 }
+
+/// Fields with an expiry, in the snapshot and in the stream, until their time is over on both sides.
+fn fields_that_expire(primary: Program, replica: Program) {
+    let primary = Server::start(primary, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
+    let replica = Server::start(replica, &["save \"\""]).unwrap();
+    let tell = |line: &str| {
+        let reply = primary.line(line).unwrap();
+        assert!(reply.error().is_none(), "{line}: {reply:?}");
+    };
+    tell("HSETEX h PXAT 33177117420000 FIELDS 3 a 1 b 2 c 3");
+    tell("HSETEX h EX 1000 FIELDS 1 number 4");
+    tell("HSET h stays 5");
+    follow(&replica, &primary);
+    tell("HEXPIRE h 500 NX FIELDS 2 stays a");
+    tell("HGETEX h PERSIST FIELDS 2 b missing");
+    tell("HINCRBY h number 1");
+    tell("HINCRBYFLOAT h number 0.5");
+    tell("HPEXPIRE h 0 FIELDS 1 c");
+    tell("HSETEX h FNX EXAT 33177117420 FIELDS 1 d 6");
+    tell("HGETDEL h FIELDS 2 a missing");
+    tell("HSETEX h PX 1 FIELDS 1 soon 1");
+    tell("HSETEX whole PX 1 FIELDS 2 a 1 b 2");
+    until("what expires is deleted", LIMIT, || {
+        let lens = [primary.line("HLEN h").unwrap(), primary.line("EXISTS whole").unwrap()];
+        if lens == [Reply::Int(4), Reply::Int(0)] { Ok(()) } else { Err(format!("{lens:?}")) }
+    });
+    until("the replica has the primary's offset", LIMIT, || {
+        let (p, r) = (offset(&primary), offset(&replica));
+        if p == r { Ok(()) } else { Err(format!("{r} of {p}")) }
+    });
+    let names = ["a", "b", "c", "d", "number", "stays", "soon"].join(" ");
+    for line in [
+        format!("HMGET h {names}"),
+        format!("HPEXPIRETIME h FIELDS 7 {names}"),
+        "HLEN h".into(),
+        "EXISTS whole".into(),
+        "DEBUG DIGEST".into(),
+    ] {
+        assert_eq!(primary.line(&line).unwrap(), replica.line(&line).unwrap(), "{line}");
+    }
+    assert_eq!(replica.line("HGET h number").unwrap(), Reply::Bulk(b"5.5".to_vec()));
+    assert_eq!(primary.info("expired_fields").unwrap(), "4");
+    assert_eq!(replica.info("expired_fields").unwrap(), "0");
+}
+
+#[test]
+fn fields_that_expire_are_the_same_on_both_sides_with_valkey_9_1() {
+    fields_that_expire(Program::Ours, Program::Ours);
+    fields_that_expire(Program::Valkey91, Program::Ours);
+    fields_that_expire(Program::Ours, Program::Valkey91);
+}

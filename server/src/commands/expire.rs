@@ -126,7 +126,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// Adds the one that an option names; false if it names none.
-    pub fn add(&mut self, word: &[u8]) -> bool {
+    fn add(&mut self, word: &[u8]) -> bool {
         let flag = match word.to_ascii_lowercase().as_slice() {
             b"nx" => &mut self.absent,
             b"xx" => &mut self.present,
@@ -138,11 +138,22 @@ impl Conditions {
         true
     }
 
-    /// Refuses what cannot be asked for together.
+    /// Reads those that stand in the arguments from `from` to before `to`.
     ///
     /// # Errors
-    /// Valkey's texts.
-    pub fn check(self) -> CommandResult {
+    /// What is none, and what cannot be asked for together.
+    pub fn parse(ctx: &Ctx<'_>, from: usize, to: usize) -> Result<Self, CommandError> {
+        let mut conditions = Conditions::default();
+        for i in from..to {
+            if !conditions.add(ctx.arg(i)) {
+                return Err(CommandError::bytes([b"ERR Unsupported option ", ctx.arg(i)].concat()));
+            }
+        }
+        conditions.check()?;
+        Ok(conditions)
+    }
+
+    fn check(self) -> CommandResult {
         if self.absent && (self.present || self.greater || self.less) {
             return Err(CommandError::fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
@@ -168,15 +179,7 @@ fn expire(ctx: &mut Ctx<'_>) -> CommandResult {
         "expireat" => Expiry::UntilSeconds,
         _ => Expiry::UntilMillis,
     };
-    let mut conditions = Conditions::default();
-    for i in 3..ctx.argc() {
-        if !conditions.add(ctx.arg(i)) {
-            let mut text = b"ERR Unsupported option ".to_vec();
-            text.extend_from_slice(ctx.arg(i));
-            return Err(CommandError::bytes(text));
-        }
-    }
-    conditions.check()?;
+    let conditions = Conditions::parse(ctx, 3, ctx.argc())?;
     let at = unit.resolve(ctx.int(2)?, ctx.server.now_ms()).ok_or_else(|| bad_expire(&ctx.row.full_name))?;
     let key = ctx.arg(1);
     let current = ctx.db().write(key).map(|entry| entry.expire_at());

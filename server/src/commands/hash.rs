@@ -1,11 +1,10 @@
 //! Hashes: setting, reading and deleting fields.
 
 use super::error::wrong_arity;
+use super::hash_fields::{Edit, View};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
-use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
-use crate::data::hash::{Field, Hash};
-use crate::keyspace::{Db, WrongType};
+use crate::data::hash::{Field, FieldExpiry, Hash};
 use crate::resp::ReplyBuf;
 
 const CHANGE: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST);
@@ -63,59 +62,6 @@ pub const COMMANDS: &[Command] = &[
         .doc("3.2.0", "Returns the length of the value of a field of a hash."),
 ];
 
-/// Whether a field with this expiry is to be taken as gone, at the time of [`Db::expiry_clock`].
-pub(super) fn is_past(expire_at: Option<i64>, clock: i64) -> bool {
-    expire_at.is_some_and(|at| clock > at)
-}
-
-/// Whether a hash holds a field that has expired.
-pub(super) fn has_expired(hash: &Hash, name: &[u8], clock: i64) -> bool {
-    hash.expiring() > 0 && is_past(hash.expire_at(name).flatten(), clock)
-}
-
-/// A hash as readers see it: without the fields that have expired and were not removed yet.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    hash: &'a Hash,
-    clock: i64,
-}
-
-impl<'a> View<'a> {
-    /// The hash of a key.
-    ///
-    /// # Errors
-    /// If the key holds another type.
-    pub fn read(db: &'a mut Db, key: &[u8]) -> Result<Option<View<'a>>, WrongType> {
-        let clock = db.expiry_clock();
-        Ok(db.read_hash(key)?.map(|hash| View { hash, clock }))
-    }
-
-    /// The value of a field.
-    pub fn get(self, name: &[u8]) -> Option<Elem<'a>> {
-        self.hash.get(name).filter(|_| !has_expired(self.hash, name, self.clock))
-    }
-
-    /// The number of fields.
-    pub fn len(self) -> usize {
-        if self.is_whole() { self.hash.len() } else { self.iter().count() }
-    }
-
-    /// Whether no field can have expired, so that the hash is as it is stored.
-    pub fn is_whole(self) -> bool {
-        self.hash.expiring() == 0
-    }
-
-    /// The hash as it is stored.
-    pub fn whole(self) -> &'a Hash {
-        self.hash
-    }
-
-    /// The fields.
-    pub fn iter(self) -> impl Iterator<Item = Field<'a>> {
-        self.hash.iter().filter(move |field| !is_past(field.expire_at, self.clock))
-    }
-}
-
 /// Sets the fields that stand in the arguments from index 2 on; returns how many are new.
 fn set_fields(ctx: &mut Ctx<'_>) -> Result<usize, super::CommandError> {
     if !ctx.argc().is_multiple_of(2) {
@@ -123,18 +69,11 @@ fn set_fields(ctx: &mut Ctx<'_>) -> Result<usize, super::CommandError> {
     }
     let (key, argv) = (ctx.arg(1), ctx.argv);
     let db = ctx.db();
-    let (limits, clock) = (db.limits(), db.expiry_clock());
-    let hash = db.hash_or_new(key)?;
+    let mut hash = Edit::open_or_new(db, key)?;
     let pairs = argv.len() / 2 - 1;
-    hash.reserve(pairs, &limits);
-    let mut new = 0;
-    for i in 1..=pairs {
-        let (name, value) = (argv.get(2 * i), argv.get(2 * i + 1));
-        let expired = has_expired(hash, name, clock);
-        new += usize::from(hash.set(name, value, &limits) || expired);
-    }
-    db.modified(key, NotifyEvents::HASH, "hset");
-    db.add_dirty(pairs as u64 - 1);
+    hash.reserve(pairs);
+    let new = (1..=pairs).filter(|i| hash.set(argv.get(2 * i), argv.get(2 * i + 1), FieldExpiry::Clear)).count();
+    hash.finish().publish(db, key, &["hset"]);
     Ok(new)
 }
 
@@ -153,13 +92,18 @@ fn hmset(ctx: &mut Ctx<'_>) -> CommandResult {
 fn hsetnx(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, name, value) = (ctx.arg(1), ctx.arg(2), ctx.arg(3));
     let (db, reply) = ctx.db_and_reply();
-    let (limits, clock) = (db.limits(), db.expiry_clock());
-    let hash = db.hash_or_new(key)?;
-    let there = hash.contains(name) && !has_expired(hash, name, clock);
+    let mut hash = Edit::open_or_new(db, key)?;
+    let there = hash.get(name).is_some();
     reply.int(i64::from(!there));
-    if !there {
-        hash.set(name, value, &limits);
-        db.modified(key, NotifyEvents::HASH, "hset");
+    if there {
+        return Ok(());
+    }
+    let replaced = hash.has_expired(name);
+    hash.set(name, value, FieldExpiry::Clear);
+    hash.finish().publish(db, key, &["hset"]);
+    if replaced {
+        // To others the field has not expired until they hear so.
+        ctx.propagate_as(&[b"HSET", key, name, value]);
     }
     Ok(())
 }
@@ -167,20 +111,13 @@ fn hsetnx(ctx: &mut Ctx<'_>) -> CommandResult {
 fn hdel(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, names) = (ctx.arg(1), ctx.argv.iter().skip(2));
     let (db, reply) = ctx.db_and_reply();
-    let Some(hash) = db.write_hash(key)? else {
+    let Some(mut hash) = Edit::open(db, key)? else {
         reply.int(0);
         return Ok(());
     };
     let removed = names.filter(|name| hash.remove(name)).count();
     reply.int(removed as i64);
-    if removed > 0 {
-        let empty = hash.is_empty();
-        db.modified(key, NotifyEvents::HASH, "hdel");
-        db.add_dirty(removed as u64 - 1);
-        if empty {
-            db.delete_if_empty(key);
-        }
-    }
+    hash.finish().publish(db, key, &["hdel"]);
     Ok(())
 }
 

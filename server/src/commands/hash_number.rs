@@ -1,12 +1,11 @@
 //! Fields that are numbers: HINCRBY, HINCRBYFLOAT.
 
 use super::error::{CommandError, NOT_FLOAT};
-use super::hash::has_expired;
+use super::hash_fields::{Edit, Edited};
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
-use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::extended::Extended;
-use crate::data::hash::{FieldExpiry, Hash};
+use crate::data::hash::FieldExpiry;
 use crate::resp::number::parse_f64;
 
 const CHANGE: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST);
@@ -23,22 +22,50 @@ pub const COMMANDS: &[Command] = &[
         .doc("2.6.0", "Adds to the number in a field of a hash, which counts as 0 if there is none."),
 ];
 
-/// What a field holds, and what becomes of its expiry when it is set to a number: it keeps one that is still to come.
-fn current<'a>(hash: &'a Hash, name: &[u8], clock: i64) -> (Option<Elem<'a>>, FieldExpiry) {
-    if has_expired(hash, name, clock) { (None, FieldExpiry::Clear) } else { (hash.get(name), FieldExpiry::Keep) }
+/// Puts a number in the place of another: the field keeps an expiry that is still to come. Tells others, if need be with what came of it,
+/// so that they need neither calculate nor know what has expired.
+fn replace(mut hash: Edit<'_>, name: &[u8], number: &[u8]) -> (Edited, Option<Outcome>) {
+    let outcome = match hash.expire_at(name) {
+        Some(Some(at)) => Some(Outcome::Expires(at)),
+        _ if hash.has_expired(name) => Some(Outcome::Stays),
+        _ => None,
+    };
+    hash.set(name, number, FieldExpiry::Keep);
+    (hash.finish(), outcome)
+}
+
+/// What others are to be told of a field.
+enum Outcome {
+    Stays,
+    Expires(i64),
+}
+
+fn propagate(ctx: &mut Ctx<'_>, number: &[u8], outcome: Outcome) {
+    let (key, name) = (ctx.arg(1), ctx.arg(2));
+    match outcome {
+        Outcome::Stays => ctx.propagate_as(&[b"HSET", key, name, number]),
+        Outcome::Expires(at) => {
+            let at = at.to_string();
+            ctx.propagate_as(&[b"HSETEX", key, b"PXAT", at.as_bytes(), b"FIELDS", b"1", name, number]);
+        }
+    }
 }
 
 fn hincrby(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, name, by) = (ctx.arg(1), ctx.arg(2), ctx.int(3)?);
     let (db, reply) = ctx.db_and_reply();
-    let (limits, clock) = (db.limits(), db.expiry_clock());
-    let hash = db.hash_or_new(key)?;
-    let (value, expiry) = current(hash, name, clock);
-    let value = value.map_or(Some(0), Elem::as_int).ok_or(CommandError::fixed("ERR hash value is not an integer"))?;
+    let hash = Edit::open_or_new(db, key)?;
+    let value = hash.get(name).map_or(Some(0), Elem::as_int);
+    let value = value.ok_or(CommandError::fixed("ERR hash value is not an integer"))?;
     let sum = value.checked_add(by).ok_or(CommandError::fixed("ERR increment or decrement would overflow"))?;
-    hash.set_with(name, itoa::Buffer::new().format(sum).as_bytes(), expiry, &limits);
     reply.int(sum);
-    db.modified(key, NotifyEvents::HASH, "hincrby");
+    let mut text = itoa::Buffer::new();
+    let text = text.format(sum).as_bytes();
+    let (edited, outcome) = replace(hash, name, text);
+    edited.publish(db, key, &["hincrby"]);
+    if let Some(outcome) = outcome {
+        propagate(ctx, text, outcome);
+    }
     Ok(())
 }
 
@@ -49,10 +76,8 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>) -> CommandResult {
         return Err(CommandError::fixed("ERR value is NaN or Infinity"));
     }
     let (db, reply) = ctx.db_and_reply();
-    let (limits, clock) = (db.limits(), db.expiry_clock());
-    let hash = db.hash_or_new(key)?;
-    let (value, expiry) = current(hash, name, clock);
-    let value = match value {
+    let hash = Edit::open_or_new(db, key)?;
+    let value = match hash.get(name) {
         None => Some(Extended::from_i64(0)),
         Some(Elem::Int(value)) => Some(Extended::from_i64(value)),
         Some(Elem::Bytes(text)) => Extended::parse(text),
@@ -60,10 +85,10 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>) -> CommandResult {
     let value = value.ok_or(CommandError::fixed("ERR hash value is not a float"))?;
     let sum = value.checked_add(by).ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?;
     let sum = sum.to_text();
-    hash.set_with(name, &sum, expiry, &limits);
     reply.bulk(&sum);
-    db.modified(key, NotifyEvents::HASH, "hincrbyfloat");
+    let (edited, outcome) = replace(hash, name, &sum);
+    edited.publish(db, key, &["hincrbyfloat"]);
     // Others may calculate differently: they are given the result.
-    ctx.propagate_as(&[b"HSET", key, name, &sum]);
+    propagate(ctx, &sum, outcome.unwrap_or(Outcome::Stays));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Fields at random, and one after the other: HRANDFIELD, HSCAN.
 
 use super::error::{CommandError, SYNTAX};
-use super::hash::{View, is_past};
+use super::hash_fields::View;
 use super::scan::{self, Of};
 use super::zset_range::reply_members;
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
@@ -108,15 +108,14 @@ fn hscan(ctx: &mut Ctx<'_>) -> CommandResult {
     let cursor = scan::cursor(ctx.arg(2))?;
     let (key, argv) = (ctx.arg(1), ctx.argv);
     let (db, reply) = ctx.db_and_reply();
-    let clock = db.expiry_clock();
-    let Some(hash) = db.read_hash(key)? else {
+    let Some(hash) = View::read(db, key)? else {
         scan::reply_empty(reply);
         return Ok(());
     };
     let options = scan::Options::parse(argv, 3, Of::Hash)?;
     scan::reply(reply, &options, cursor, |cursor, page| {
         hash.scan(cursor, |field| {
-            if !is_past(field.expire_at, clock) && page.key(field.name) {
+            if page.key(field.name) {
                 field.value.with_text(|value| page.value(value));
             }
         })

@@ -111,11 +111,12 @@ fn databases(view: &View<'_>, out: &mut String) {
     for db in view.server.keyspace.dbs().iter().filter(|db| !db.is_empty()) {
         let _ = write!(
             out,
-            "db{}:keys={},expires={},avg_ttl={},keys_with_volatile_items=0\r\n",
+            "db{}:keys={},expires={},avg_ttl={},keys_with_volatile_items={}\r\n",
             db.id(),
             db.len(),
             db.expires_len(),
-            db.average_ttl()
+            db.average_ttl(),
+            db.fields_len()
         );
     }
 }

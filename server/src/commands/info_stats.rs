@@ -22,7 +22,11 @@ pub const STATS: &[Part] = &[fields! {
     sync_partial_ok: |v| s(v).sync_partial_ok,
     sync_partial_err: |v| s(v).sync_partial_err,
     expired_keys: |v| v.server.keyspace.stats().expired,
+    expired_fields: |v| v.server.keyspace.stats().expired_fields,
     expired_stale_perc: |v| format!("{:.2}", v.server.keyspace.stats().expired_stale_share * 100.0),
+    expired_keys_with_volatile_items_stale_perc: |v| {
+        format!("{:.2}", v.server.keyspace.stats().fields_stale_share * 100.0)
+    },
     expired_time_cap_reached_count: |v| v.server.keyspace.stats().expire_time_cap_reached,
     expire_cycle_cpu_milliseconds: |v| s(v).expire_us / 1000,
     evicted_keys: |v| v.server.keyspace.stats().evicted,

@@ -23,6 +23,9 @@ pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod hash;
+pub mod hash_expire;
+mod hash_fields;
+pub mod hash_getset;
 pub mod hash_number;
 pub mod hash_random;
 mod help;
@@ -91,6 +94,8 @@ static GROUPS: &[&[Command]] = &[
     dump::COMMANDS,
     expire::COMMANDS,
     hash::COMMANDS,
+    hash_expire::COMMANDS,
+    hash_getset::COMMANDS,
     hash_number::COMMANDS,
     hash_random::COMMANDS,
     hyperloglog::COMMANDS,

@@ -64,6 +64,14 @@ impl Db {
         }
     }
 
+    /// Counts fields that a command removed or replaced because their time was over, and publishes it.
+    pub fn note_expired_fields(&mut self, key: &[u8], n: usize) {
+        if n > 0 {
+            add(&self.state.expired_fields, n as u64);
+            self.notify(NotifyEvents::HASH, "hexpired", key);
+        }
+    }
+
     /// Looks at some fields, from where the last step ended, and deletes those whose time is over.
     pub(super) fn expire_fields_step(&mut self) -> Sample {
         let mut sample = Sample::default();

@@ -9,7 +9,7 @@
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub struct Server {
     _reserved: Socket,
     port: u16,
     dir: PathBuf,
+    options: Vec<String>,
 }
 
 impl Server {
@@ -34,23 +35,16 @@ impl Server {
         reserved.set_reuse_address(true).unwrap();
         reserved.bind(&SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let port = reserved.local_addr().unwrap().as_socket().unwrap().port();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_valkey-server"))
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(&dir)
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("Ready to accept connections") {
-            line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended before it took connections");
-        }
-        // The rest of the log is read so that the server never waits for somebody to do so.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Server { process, _reserved: reserved, port, dir }
+        let options: Vec<String> = options.iter().map(|option| option.to_string()).collect();
+        let process = spawn(port, &dir, &options);
+        Server { process, _reserved: reserved, port, dir, options }
+    }
+
+    /// Ends the server in good order and starts it again with what it left in its directory.
+    pub fn restart(&mut self) {
+        self.connect().send(&["SHUTDOWN"]);
+        self.process.wait().unwrap();
+        self.process = spawn(self.port, &self.dir, &self.options);
     }
 
     /// The port it listens on.
@@ -64,6 +58,27 @@ impl Server {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { stream: BufReader::new(stream) }
     }
+}
+
+/// Starts a process and waits until it takes connections.
+fn spawn(port: u16, dir: &Path, options: &[String]) -> Child {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_valkey-server"))
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .arg(dir)
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ready to accept connections") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended before it took connections");
+    }
+    // The rest of the log is read so that the server never waits for somebody to do so.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    process
 }
 
 impl Drop for Server {
@@ -84,6 +99,17 @@ impl Client {
     pub fn ask(&mut self, command: &str) -> String {
         let words = words(command);
         self.ask_words(&words)
+    }
+
+    /// Asks again and again until the answer holds `text`.
+    pub fn ask_until(&mut self, command: &str, text: &str) {
+        for _ in 0..2000 {
+            if self.ask(command).contains(text) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{command}: no {text} in {}", self.ask(command));
     }
 
     /// Sends a command of these words, and returns the answer.

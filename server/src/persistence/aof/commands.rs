@@ -36,7 +36,13 @@ pub fn write(server: &Server, out: &mut impl Write) -> io::Result<()> {
                 }
                 ValueRef::Hash(hash) => {
                     batch.name = b"HMSET";
-                    hash.iter().for_each(|f| batch.push([f.name.to_vec(), f.value.to_vec()]));
+                    for field in hash.iter() {
+                        let (name, value) = (field.name.to_vec(), field.value.to_vec());
+                        match field.expire_at {
+                            None => batch.push([name, value]),
+                            Some(at) => batch.expiring(name, value, at),
+                        }
+                    }
                 }
                 ValueRef::Zset(zset) => {
                     batch.name = b"ZADD";
@@ -72,6 +78,12 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn single(&mut self, name: &[u8], value: &[u8]) {
         encode_command(self.out, [name, self.key, value]);
+    }
+
+    /// A field of a hash with its expiry.
+    fn expiring(&mut self, name: Vec<u8>, value: Vec<u8>, at: i64) {
+        let at = at.to_string();
+        encode_command(self.out, [b"HSETEX", self.key, b"PXAT", at.as_bytes(), b"FIELDS", b"1", &name, &value]);
     }
 
     fn push<const N: usize>(&mut self, element: [Vec<u8>; N]) {
