@@ -3,9 +3,10 @@
 use super::bitmap::bit_offset;
 use super::error::SYNTAX;
 use super::string::bytes_or_new;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::IntText;
+use crate::resp::Argv;
 use crate::resp::number::parse_i64;
 
 /// The rows.
@@ -13,6 +14,8 @@ pub const COMMANDS: &[Command] = &[
     Command::new("bitfield", -2, Group::Bitmap, bitfield)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::CHANGES.union(KeyUse::VARIABLE)])
+        .use_by_arguments(|argv| if only_gets(argv) { KeyUse::READS } else { KeyUse::CHANGES })
         .doc("3.2.0", "Reads, sets and adds to integers of any width at any place of a string."),
     Command::new("bitfield_ro", -2, Group::Bitmap, bitfield)
         .flags(Flags::READONLY.union(Flags::FAST))
@@ -50,6 +53,20 @@ struct Step {
     field: Field,
     action: Action,
     overflow: Overflow,
+}
+
+/// Whether no SET or INCRBY stands where a subcommand may.
+fn only_gets(argv: Argv<'_>) -> bool {
+    let mut i = 2;
+    while i < argv.len() {
+        let is = |name: &str| argv.get(i).eq_ignore_ascii_case(name.as_bytes());
+        i += match () {
+            () if is("get") && i + 2 < argv.len() => 3,
+            () if is("overflow") && i + 1 < argv.len() => 2,
+            () => return false,
+        };
+    }
+    true
 }
 
 fn bitfield(ctx: &mut Ctx<'_>) -> CommandResult {

@@ -2,7 +2,7 @@
 
 use super::error::SYNTAX;
 use super::string::bytes_or_new;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::{Elem, IntText};
 use crate::keyspace::Ttl;
@@ -31,6 +31,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("bitop", -4, Group::Bitmap, bitop)
         .flags(CHANGE)
         .keys(Keys::Range { first: 2, last: -1, step: 1 })
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("2.6.0", "Combines strings bit by bit and stores the result."),
 ];
 

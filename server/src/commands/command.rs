@@ -2,7 +2,7 @@
 
 use super::error::SYNTAX;
 use super::table::{self, Row};
-use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys, help};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
 use crate::glob;
 use crate::resp::ReplyBuf;
 
@@ -121,31 +121,25 @@ pub fn category_names(command: &Command) -> impl Iterator<Item = String> {
     command.categories().iter_names().map(|(name, _)| name.to_ascii_lowercase())
 }
 
-/// What a command does with its keys, as far as its flags tell.
-fn key_flags(command: &Command) -> &'static [&'static str] {
-    if command.group == Group::PubSub {
-        &["not_key"]
-    } else if command.flags.contains(Flags::WRITE) {
-        &["RW", "update"]
-    } else if command.flags.contains(Flags::READONLY) {
-        &["RO", "access"]
-    } else {
-        &["RW", "access", "update"]
-    }
-}
-
-/// The key specifications: where to begin, and how to go on.
+/// The key specifications: where to begin, how to go on, and what is done with the keys.
 fn describe_keys(reply: &mut ReplyBuf, command: &Command) {
     if matches!(command.keys, Keys::None) {
         reply.array(0);
         return;
     }
-    reply.array(1);
+    let uses = command.key_uses();
+    reply.array(uses.len());
+    for (nth, key_use) in uses.iter().enumerate() {
+        describe_key(reply, command, *key_use, nth, nth + 1 == uses.len());
+    }
+}
+
+/// One key specification: that of the `nth` key, and, if it is the last specification, of those that follow.
+fn describe_key(reply: &mut ReplyBuf, command: &Command, key_use: KeyUse, nth: usize, is_last: bool) {
     reply.map(3);
     reply.bulk(b"flags");
-    let dynamic = matches!(command.keys, Keys::Dynamic(_));
-    let mut flags = key_flags(command).to_vec();
-    if dynamic {
+    let mut flags = key_use.names();
+    if matches!(command.keys, Keys::Dynamic(_)) {
         flags.push("incomplete");
     }
     words(reply, &flags);
@@ -163,8 +157,13 @@ fn describe_keys(reply: &mut ReplyBuf, command: &Command) {
     };
     match command.keys {
         Keys::Range { first, last, step: distance } => {
+            let first = first + nth as i16 * distance;
             // The last key is told relative to the first, unless from the end.
-            let last = if last < 0 { last } else { last - first };
+            let last = match last {
+                _ if !is_last => 0,
+                last if last < 0 => last,
+                last => last - first,
+            };
             step(reply, "begin_search", "index", &[("index", first.into())]);
             let spec = [("lastkey", last.into()), ("keystep", distance.into()), ("limit", 0)];
             step(reply, "find_keys", "range", &spec);
@@ -239,8 +238,8 @@ fn list(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The row of the command that the arguments hold, and the positions of its keys in `ctx.argv`.
-fn keys_of(ctx: &Ctx<'_>) -> Result<(&'static Row, Vec<usize>), CommandError> {
+/// The positions in `ctx.argv` of the keys of the command that the arguments hold, and what it does with each.
+fn keys_of(ctx: &Ctx<'_>) -> Result<Vec<(usize, KeyUse)>, CommandError> {
     let call = ctx.argv.tail(2);
     let top = table::find(call.get(0));
     let row = top.and_then(|top| if call.len() > 1 { top.find_sub(call.get(1)).or(Some(top)) } else { Some(top) });
@@ -251,31 +250,31 @@ fn keys_of(ctx: &Ctx<'_>) -> Result<(&'static Row, Vec<usize>), CommandError> {
     if !row.command.accepts(call.len()) {
         return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
-    let keys = row.command.keys.indexes(call);
+    let keys: Vec<(usize, KeyUse)> = row.command.used_keys(call).map(|(i, key_use)| (i + 2, key_use)).collect();
     if keys.is_empty() {
         return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
-    Ok((row, keys.into_iter().map(|i| i + 2).collect()))
+    Ok(keys)
 }
 
 fn getkeys(ctx: &mut Ctx<'_>) -> CommandResult {
-    let (_, keys) = keys_of(ctx)?;
+    let keys = keys_of(ctx)?;
     let argv = ctx.argv;
     let reply = ctx.reply();
     reply.array(keys.len());
-    keys.into_iter().for_each(|i| reply.bulk(argv.get(i)));
+    keys.into_iter().for_each(|(i, _)| reply.bulk(argv.get(i)));
     Ok(())
 }
 
 fn getkeysandflags(ctx: &mut Ctx<'_>) -> CommandResult {
-    let (row, keys) = keys_of(ctx)?;
+    let keys = keys_of(ctx)?;
     let argv = ctx.argv;
     let reply = ctx.reply();
     reply.array(keys.len());
-    for i in keys {
+    for (i, key_use) in keys {
         reply.array(2);
         reply.bulk(argv.get(i));
-        words(reply, key_flags(row.command));
+        words(reply, &key_use.names());
     }
     Ok(())
 }

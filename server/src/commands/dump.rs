@@ -2,7 +2,7 @@
 
 use super::error::SYNTAX;
 use super::expire::is_over;
-use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::{NotifyEvents, RdbVersionCheck};
 use crate::data::entry::Entry;
 use crate::keyspace::{Access, Ttl};
@@ -20,6 +20,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("restore", -4, Group::Generic, restore)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::OVERWRITES])
         .acl(Category::DANGEROUS)
         .doc("2.6.0", "Makes a key of the bytes that DUMP returned."),
 ];

@@ -1,7 +1,7 @@
 //! When keys expire: EXPIRE and its kin, TTL and its kin, PERSIST; and what other commands with an expiry share.
 
 use super::error::{NOT_INTEGER, bad_expire};
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::keyspace::Lookup;
 use crate::resp::number::parse_i64;
@@ -14,18 +14,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("expire", -3, Group::Generic, expire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("1.0.0", "Has a key expire after some seconds."),
     Command::new("pexpire", -3, Group::Generic, expire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.6.0", "Has a key expire after some milliseconds."),
     Command::new("expireat", -3, Group::Generic, expire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("1.2.0", "Has a key expire at a Unix time in seconds."),
     Command::new("pexpireat", -3, Group::Generic, expire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.6.0", "Has a key expire at a Unix time in milliseconds."),
     Command::new("ttl", 2, Group::Generic, ttl)
         .flags(READ)
@@ -46,6 +50,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("persist", 2, Group::Generic, persist)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.2.0", "Has a key expire no more."),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::error::wrong_arity;
 use super::hash_fields::{Edit, View};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::elem::Elem;
 use crate::data::hash::{Field, FieldExpiry, Hash};
 use crate::resp::ReplyBuf;
@@ -15,18 +15,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hset", -4, Group::Hash, hset)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.0.0", "Sets fields of a hash, which is made if need be."),
     Command::new("hmset", -4, Group::Hash, hmset)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.0.0", "Sets fields of a hash, as HSET does, with another reply."),
     Command::new("hsetnx", 4, Group::Hash, hsetnx)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.0.0", "Sets a field of a hash if there is no such field."),
     Command::new("hdel", -3, Group::Hash, hdel)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("2.0.0", "Deletes fields of a hash."),
     Command::new("hget", 3, Group::Hash, hget)
         .flags(READ)
@@ -51,14 +55,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hlen", 2, Group::Hash, hlen)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("2.0.0", "Returns the number of fields of a hash."),
     Command::new("hexists", 3, Group::Hash, hexists)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("2.0.0", "Returns whether a hash has a field."),
     Command::new("hstrlen", 3, Group::Hash, hstrlen)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("3.2.0", "Returns the length of the value of a field of a hash."),
 ];
 

@@ -1,7 +1,7 @@
 //! HyperLogLog: PFADD, PFCOUNT, PFMERGE, and looking into them: PFDEBUG, PFSELFTEST.
 
 use super::string::bytes_or_new;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::hyperloglog::{self as hll, Corrupt, Encoding, REGISTERS, Registers};
@@ -15,18 +15,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("pfadd", -2, Group::HyperLogLog, pfadd)
         .flags(CHANGE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.8.9", "Adds elements to a HyperLogLog, made if there is none."),
     Command::new("pfcount", -2, Group::HyperLogLog, pfcount)
         .flags(Flags::READONLY)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::COUNTS])
         .doc("2.8.9", "Returns about how many distinct elements HyperLogLogs have seen together."),
     Command::new("pfmerge", -2, Group::HyperLogLog, pfmerge)
         .flags(CHANGE)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::MERGES, KeyUse::READS])
         .doc("2.8.9", "Merges HyperLogLogs into one."),
     Command::new("pfdebug", 3, Group::HyperLogLog, pfdebug)
         .flags(CHANGE.union(Flags::ADMIN))
         .keys(Keys::Range { first: 2, last: 2, step: 1 })
+        .uses(&[KeyUse::COUNTS])
         .doc("2.8.9", "Looks into a HyperLogLog, for tests."),
     Command::new("pfselftest", 1, Group::HyperLogLog, pfselftest)
         .flags(Flags::ADMIN)

@@ -1,7 +1,7 @@
 //! Keys of any type: DEL, EXISTS, TYPE, KEYS, RENAME, COPY, MOVE and others.
 
 use super::error::{BAD_DB, NO_SUCH_KEY, SYNTAX};
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::table::Keyed;
 use crate::glob;
@@ -13,22 +13,30 @@ const CHANGE: Flags = Flags::WRITE.union(Flags::FAST);
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
-    Command::new("del", -2, Group::Generic, del).flags(Flags::WRITE).keys(Keys::ALL).doc("1.0.0", "Deletes keys."),
+    Command::new("del", -2, Group::Generic, del)
+        .flags(Flags::WRITE)
+        .keys(Keys::ALL)
+        .uses(&[KeyUse::REMOVES])
+        .doc("1.0.0", "Deletes keys."),
     Command::new("unlink", -2, Group::Generic, unlink)
         .flags(CHANGE)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::REMOVES])
         .doc("4.0.0", "Deletes keys; the memory of large values is freed in the background."),
     Command::new("exists", -2, Group::Generic, exists)
         .flags(READ)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.0.0", "Returns how many of the keys exist; a key given twice counts twice."),
     Command::new("touch", -2, Group::Generic, touch)
         .flags(READ)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::LOOKS])
         .doc("3.2.1", "Uses keys without reading them, and returns how many of them exist."),
     Command::new("type", 2, Group::Generic, type_)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.0.0", "Returns the type of a key's value."),
     Command::new("keys", 2, Group::Generic, keys)
         .flags(Flags::READONLY)
@@ -40,10 +48,12 @@ pub const COMMANDS: &[Command] = &[
     Command::new("rename", 3, Group::Generic, rename)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::OVERWRITES])
         .doc("1.0.0", "Gives a key another name, replacing what is there."),
     Command::new("renamenx", 3, Group::Generic, renamenx)
         .flags(CHANGE)
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::CREATES])
         .doc("1.0.0", "Gives a key another name if no key has that name."),
     Command::new("move", 3, Group::Generic, move_)
         .flags(CHANGE)
@@ -52,6 +62,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("copy", -3, Group::Generic, copy)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::READS, KeyUse::OVERWRITES])
         .doc("6.2.0", "Copies the value of a key to another key."),
 ];
 

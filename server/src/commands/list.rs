@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::{CommandError, INDEX_OUT_OF_RANGE, NO_SUCH_KEY, NOT_POSITIVE, SYNTAX, wrong_arity};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::limits::Limits;
@@ -19,30 +19,37 @@ pub const COMMANDS: &[Command] = &[
     Command::new("lpush", -3, Group::List, lpush)
         .flags(PUSH)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("1.0.0", "Puts elements before the first of a list, which is made if need be."),
     Command::new("rpush", -3, Group::List, rpush)
         .flags(PUSH)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("1.0.0", "Puts elements behind the last of a list, which is made if need be."),
     Command::new("lpushx", -3, Group::List, lpushx)
         .flags(PUSH)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.2.0", "Puts elements before the first of a list if the list exists."),
     Command::new("rpushx", -3, Group::List, rpushx)
         .flags(PUSH)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.2.0", "Puts elements behind the last of a list if the list exists."),
     Command::new("lpop", -2, Group::List, lpop)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("1.0.0", "Removes the first element of a list, or the first few, and returns them."),
     Command::new("rpop", -2, Group::List, rpop)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("1.0.0", "Removes the last element of a list, or the last few, and returns them."),
     Command::new("llen", 2, Group::List, llen)
         .flags(Flags::READONLY.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.0.0", "Returns the length of a list."),
     Command::new("lindex", 3, Group::List, lindex)
         .flags(Flags::READONLY)
@@ -55,18 +62,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("lset", 4, Group::List, lset)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("1.0.0", "Replaces the element of a list that has an index."),
     Command::new("linsert", 5, Group::List, linsert)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.2.0", "Inserts an element into a list before or after another one."),
     Command::new("ltrim", 4, Group::List, ltrim)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("1.0.0", "Removes the elements of a list that are not between two indexes."),
     Command::new("lrem", 4, Group::List, lrem)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("1.0.0", "Removes the elements of a list that equal a text, or some of them."),
     Command::new("lpos", -3, Group::List, lpos)
         .flags(Flags::READONLY)

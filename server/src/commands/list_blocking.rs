@@ -2,7 +2,7 @@
 
 use super::list::popped;
 use super::list_move::{Query, end, move_between, pop_first, pop_name};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::list::End;
 
 const POP: Flags = Flags::WRITE.union(Flags::BLOCKING);
@@ -15,22 +15,27 @@ pub const COMMANDS: &[Command] = &[
     Command::new("blpop", -3, Group::List, blpop)
         .flags(POP)
         .keys(BEFORE_TIMEOUT)
+        .uses(&[KeyUse::TAKES])
         .doc("2.0.0", "Removes the first element of the first list that exists; waits for one if there is none."),
     Command::new("brpop", -3, Group::List, brpop)
         .flags(POP)
         .keys(BEFORE_TIMEOUT)
+        .uses(&[KeyUse::TAKES])
         .doc("2.0.0", "Removes the last element of the first list that exists; waits for one if there is none."),
     Command::new("blmpop", -5, Group::List, blmpop)
         .flags(POP.union(Flags::MOVABLE_KEYS))
         .keys(Keys::Counted(2))
+        .uses(&[KeyUse::TAKES])
         .doc("7.0.0", "Removes elements from an end of the first list that exists; waits for one if there is none."),
     Command::new("blmove", 6, Group::List, blmove)
         .flags(MOVE)
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::INSERTS])
         .doc("6.2.0", "Moves an element from one list to another; waits for one if there is none."),
     Command::new("brpoplpush", 4, Group::List, brpoplpush)
         .flags(MOVE)
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::INSERTS])
         .doc("2.2.0", "Moves the last element of a list to the front of another; waits for one if there is none."),
 ];
 

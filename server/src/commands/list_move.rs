@@ -2,7 +2,7 @@
 
 use super::error::{CommandError, SYNTAX};
 use super::list::{pop_many, popped, push_event};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::list::End;
 
@@ -11,14 +11,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("lmove", 5, Group::List, lmove)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::INSERTS])
         .doc("6.2.0", "Moves an element from an end of a list to an end of another, and returns it."),
     Command::new("rpoplpush", 3, Group::List, rpoplpush)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::INSERTS])
         .doc("1.2.0", "Moves the last element of a list to the front of another, and returns it."),
     Command::new("lmpop", -4, Group::List, lmpop)
         .flags(Flags::WRITE.union(Flags::MOVABLE_KEYS))
         .keys(Keys::Counted(1))
+        .uses(&[KeyUse::TAKES])
         .doc("7.0.0", "Removes elements from an end of the first list that exists, and returns them."),
 ];
 

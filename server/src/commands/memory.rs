@@ -3,7 +3,7 @@
 use super::config::container;
 use super::error::SYNTAX;
 use super::info::View;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys, help};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
 use crate::resp::ReplyBuf;
 use crate::resp::number::parse_i64;
 
@@ -27,6 +27,7 @@ pub const COMMANDS: &[Command] =
         row("usage", -3, usage)
             .flags(Flags::READONLY)
             .keys(Keys::Range { first: 2, last: 2, step: 1 })
+            .uses(&[KeyUse::LOOKS])
             .usage("<key> [SAMPLES <count>]")
             .doc("4.0.0", "Returns the bytes that a key and its value take."),
     ])];

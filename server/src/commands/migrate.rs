@@ -3,7 +3,7 @@
 
 use super::dump::payload;
 use super::error::SYNTAX;
-use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::net::peers::{Broken, Peer};
 use crate::resp::Argv;
 use crate::resp::argv::encode_command;
@@ -14,6 +14,7 @@ use std::time::Duration;
 pub const COMMANDS: &[Command] = &[Command::new("migrate", -6, Group::Generic, migrate)
     .flags(Flags::WRITE.union(Flags::MOVABLE_KEYS))
     .keys(Keys::Dynamic(migrate_keys))
+    .uses(&[KeyUse::TAKES])
     .acl(Category::DANGEROUS)
     .doc("2.6.0", "Moves keys to another server.")];
 

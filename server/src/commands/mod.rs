@@ -38,6 +38,7 @@ mod info_persistence;
 mod info_replication;
 mod info_server;
 mod info_stats;
+pub mod key_use;
 pub mod keys;
 pub mod latency;
 pub mod list;
@@ -73,6 +74,7 @@ pub mod zset_range;
 
 pub use context::Ctx;
 pub use error::CommandError;
+pub use key_use::KeyUse;
 pub use spec::{Category, Command, Flags, Group, Handler, Keys};
 pub use table::Row;
 

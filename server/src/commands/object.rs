@@ -1,7 +1,7 @@
 //! OBJECT: how the value of a key is kept, and how it was used.
 
 use super::config::container;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys, help};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
 use crate::data::entry::Entry;
 use crate::keyspace::Lookup;
 
@@ -16,21 +16,25 @@ pub const COMMANDS: &[Command] = &[Command::new("object", -2, Group::Generic, co
             .flags(Flags::READONLY)
             .usage("<key>")
             .keys(KEY)
+            .uses(&[KeyUse::LOOKS])
             .doc("2.2.3", "Returns how the value of a key is encoded."),
         Command::new("freq", 3, Group::Generic, freq)
             .flags(Flags::READONLY)
             .usage("<key>")
             .keys(KEY)
+            .uses(&[KeyUse::LOOKS])
             .doc("4.0.0", "Returns how often a key was used, as a logarithm that decays."),
         Command::new("idletime", 3, Group::Generic, idletime)
             .flags(Flags::READONLY)
             .usage("<key>")
             .keys(KEY)
+            .uses(&[KeyUse::LOOKS])
             .doc("2.2.3", "Returns how many seconds ago a key was last used."),
         Command::new("refcount", 3, Group::Generic, refcount)
             .flags(Flags::READONLY)
             .usage("<key>")
             .keys(KEY)
+            .uses(&[KeyUse::LOOKS])
             .doc("2.2.3", "Returns how many references to the value there are."),
         help::row(Group::Generic, "6.2.0"),
     ])];

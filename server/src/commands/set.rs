@@ -1,7 +1,7 @@
 //! Sets: adding and removing members, moving one, asking for them, walking through them.
 
 use super::scan::{self, Of};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::set::Set;
 use crate::data::value::{Value, ValueMut};
@@ -15,22 +15,27 @@ pub const COMMANDS: &[Command] = &[
     Command::new("sadd", -3, Group::Set, sadd)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("1.0.0", "Adds members to a set, which is made if need be."),
     Command::new("srem", -3, Group::Set, srem)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("1.0.0", "Removes members from a set."),
     Command::new("smove", 4, Group::Set, smove)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::TAKES, KeyUse::INSERTS])
         .doc("1.0.0", "Moves a member from one set to another."),
     Command::new("scard", 2, Group::Set, scard)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.0.0", "Returns the number of members of a set."),
     Command::new("sismember", 3, Group::Set, sismember)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.0.0", "Returns whether a set has a member."),
     Command::new("smismember", -3, Group::Set, smismember)
         .flags(READ)

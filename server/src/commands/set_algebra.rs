@@ -2,7 +2,7 @@
 
 use super::error::{CommandError, SYNTAX};
 use super::set::store;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::limits::Limits;
@@ -22,6 +22,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("sinterstore", -3, Group::Set, sinterstore)
         .flags(STORE)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("1.0.0", "Stores the members that several sets have in common under another key."),
     Command::new("sintercard", -3, Group::Set, sintercard)
         .flags(Flags::READONLY.union(Flags::MOVABLE_KEYS))
@@ -34,6 +35,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("sunionstore", -3, Group::Set, sunionstore)
         .flags(STORE)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("1.0.0", "Stores the members of several sets under another key."),
     Command::new("sdiff", -2, Group::Set, sdiff)
         .flags(Flags::READONLY)
@@ -42,6 +44,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("sdiffstore", -3, Group::Set, sdiffstore)
         .flags(STORE)
         .keys(Keys::ALL)
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("1.0.0", "Stores the members of a set that none of several others has under another key."),
 ];
 

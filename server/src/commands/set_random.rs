@@ -1,7 +1,7 @@
 //! Random members of sets: SPOP, SRANDMEMBER.
 
 use super::error::{NOT_POSITIVE, SYNTAX};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::limits::Limits;
@@ -14,6 +14,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("spop", -2, Group::Set, spop)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("1.0.0", "Removes random members from a set and returns them."),
     Command::new("srandmember", -2, Group::Set, srandmember)
         .flags(Flags::READONLY)

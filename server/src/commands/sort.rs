@@ -2,7 +2,7 @@
 
 use super::error::{SYNTAX, WRONG_TYPE};
 use super::string::reply_elem;
-use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::list::{End, List};
@@ -19,6 +19,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("sort", -2, Group::Generic, sort)
         .flags(Flags::WRITE.union(Flags::DENYOOM).union(Flags::MOVABLE_KEYS))
         .keys(Keys::Dynamic(sort_keys))
+        .uses(&[KeyUse::READS, KeyUse::OVERWRITES])
         .acl(CATEGORIES)
         .doc("1.0.0", "Sorts the elements of a list, set or sorted set, and returns or stores them."),
     Command::new("sort_ro", -2, Group::Generic, sort)

@@ -4,6 +4,7 @@ use bitflags::bitflags;
 
 use super::context::Ctx;
 use super::error::CommandError;
+use super::key_use::KeyUse;
 use crate::resp::{Argv, ReplyBuf};
 
 /// The function of a command. What it returns as an error is the reply.
@@ -224,6 +225,10 @@ pub struct Command {
     pub extra_categories: Category,
     /// See [`Keys`].
     pub keys: Keys,
+    /// What it does with its keys, in their order; the last one also holds for those that follow. Empty: what its flags tell.
+    pub uses: &'static [KeyUse],
+    /// What it does with its keys, where the arguments tell.
+    pub use_by_arguments: Option<fn(Argv<'_>) -> KeyUse>,
     /// See [`Group`].
     pub group: Group,
     /// The Valkey or Redis version that brought it.
@@ -249,6 +254,8 @@ impl Command {
             flags: Flags::empty(),
             extra_categories: Category::empty(),
             keys: Keys::None,
+            uses: &[],
+            use_by_arguments: None,
             group,
             since: "1.0.0",
             summary: "",
@@ -268,6 +275,18 @@ impl Command {
     /// Sets the key positions.
     pub const fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Sets what it does with its keys, where its flags do not tell; see [`Command::uses`].
+    pub const fn uses(mut self, uses: &'static [KeyUse]) -> Self {
+        self.uses = uses;
+        self
+    }
+
+    /// Sets how the arguments tell what it does with its keys.
+    pub const fn use_by_arguments(mut self, uses: fn(Argv<'_>) -> KeyUse) -> Self {
+        self.use_by_arguments = Some(uses);
         self
     }
 
@@ -300,6 +319,28 @@ impl Command {
     pub const fn subcommands(mut self, subcommands: &'static [Command]) -> Self {
         self.subcommands = subcommands;
         self
+    }
+
+    /// What it does with its keys, in their order; the last one also holds for those that follow. Never empty.
+    pub fn key_uses(&self) -> &'static [KeyUse] {
+        if !self.uses.is_empty() {
+            self.uses
+        } else if self.group == Group::PubSub {
+            &[KeyUse::NOT_KEY]
+        } else if self.flags.contains(Flags::READONLY) {
+            &[KeyUse::READS]
+        } else {
+            // Whoever has not said what it does may do anything.
+            &[KeyUse::CHANGES]
+        }
+    }
+
+    /// The indexes of the keys in `argv`, each with what is done with it.
+    pub fn used_keys(&self, argv: Argv<'_>) -> impl Iterator<Item = (usize, KeyUse)> {
+        let told = self.use_by_arguments.map(|tell| tell(argv));
+        let uses = self.key_uses();
+        let of = move |nth: usize| told.unwrap_or(uses[nth.min(uses.len() - 1)]);
+        self.keys.indexes(argv).into_iter().enumerate().map(move |(nth, index)| (index, of(nth)))
     }
 
     /// All its ACL categories.

@@ -3,7 +3,7 @@
 
 use super::error::SYNTAX;
 use super::expire::{self, Expiry};
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::{Elem, IntText};
 use crate::data::value::{Str, Value};
@@ -26,6 +26,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("strlen", 2, Group::String, strlen)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("2.2.0", "Returns the length of a string in bytes."),
     Command::new("getrange", 4, Group::String, getrange)
         .flags(Flags::READONLY)
@@ -42,18 +43,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("getdel", 2, Group::String, getdel)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("6.2.0", "Returns the string of a key and deletes the key."),
     Command::new("delifeq", 3, Group::String, delifeq)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::REMOVES])
         .doc("9.0.0", "Deletes a key if its string is the one given."),
     Command::new("setrange", 4, Group::String, setrange)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("2.2.0", "Overwrites a part of a string from an offset on, making the string longer if need be."),
     Command::new("append", 3, Group::String, append)
         .flags(CHANGE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("2.0.0", "Appends to a string, made if there is none."),
 ];
 

@@ -3,7 +3,7 @@
 use super::error::{SYNTAX, wrong_arity};
 use super::expire::{self, Expiry};
 use super::string::{is_text, reply_str};
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::keyspace::Ttl;
 use crate::resp::number::parse_i64;
@@ -16,18 +16,23 @@ pub const COMMANDS: &[Command] = &[
     Command::new("set", -3, Group::String, set)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::CHANGES.union(KeyUse::VARIABLE)])
+        .use_by_arguments(|argv| if gets(argv) { KeyUse::CHANGES } else { KeyUse::OVERWRITES })
         .doc("1.0.0", "Sets a key to a string, whatever it held, with an expiry or a condition if asked for."),
     Command::new("setnx", 3, Group::String, setnx)
         .flags(CHANGE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::CREATES])
         .doc("1.0.0", "Sets a key to a string if the key does not exist."),
     Command::new("setex", 4, Group::String, setex)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::OVERWRITES])
         .doc("2.0.0", "Sets a key to a string that expires after some seconds."),
     Command::new("psetex", 4, Group::String, setex)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::OVERWRITES])
         .doc("2.6.0", "Sets a key to a string that expires after some milliseconds."),
     Command::new("getset", 3, Group::String, getset)
         .flags(CHANGE.union(Flags::FAST))
@@ -36,14 +41,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("mset", -3, Group::String, mset)
         .flags(CHANGE)
         .keys(Keys::Range { first: 1, last: -1, step: 2 })
+        .uses(&[KeyUse::OVERWRITES])
         .doc("1.0.1", "Sets several keys to a string each."),
     Command::new("msetnx", -3, Group::String, msetnx)
         .flags(CHANGE)
         .keys(Keys::Range { first: 1, last: -1, step: 2 })
+        .uses(&[KeyUse::CREATES])
         .doc("1.0.1", "Sets several keys to a string each if none of them exists."),
     Command::new("msetex", -4, Group::String, msetex)
         .flags(CHANGE.union(Flags::MOVABLE_KEYS))
         .keys(Keys::Dynamic(msetex_keys))
+        .uses(&[KeyUse::OVERWRITES])
         .doc("9.1.0", "Sets several keys to a string each, with one expiry or a condition for all."),
 ];
 
@@ -105,6 +113,11 @@ impl<'a> Options<'a> {
         }
         Ok(options)
     }
+}
+
+/// Whether SET may tell the old value: GET stands somewhere after the value.
+fn gets(argv: Argv<'_>) -> bool {
+    argv.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"))
 }
 
 fn set(ctx: &mut Ctx<'_>) -> CommandResult {

@@ -1,7 +1,7 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use super::dispatch::call;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::server::Server;
 
@@ -22,6 +22,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("watch", -2, Group::Transactions, watch)
         .flags(BASE.union(Flags::FAST).union(Flags::NO_MULTI))
         .keys(Keys::ALL)
+        .uses(&[KeyUse::LOOKS])
         .doc("2.2.0", "Makes the next EXEC fail if one of the keys changes before it."),
     Command::new("unwatch", 1, Group::Transactions, unwatch)
         .flags(BASE.union(Flags::FAST).difference(Flags::NOT_QUEUED))

@@ -1,7 +1,7 @@
 //! Sorted sets: adding and removing members, scores and ranks.
 
 use super::error::{CommandError, SYNTAX, wrong_arity};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::value::{Value, ValueMut};
 use crate::data::zset::{Change, Zset};
@@ -15,6 +15,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zadd", -4, Group::SortedSet, zadd)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("1.2.0", "Adds members with scores to a sorted set, or changes their scores."),
     Command::new("zincrby", 4, Group::SortedSet, zincrby)
         .flags(CHANGE)
@@ -23,10 +24,12 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zrem", -3, Group::SortedSet, zrem)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("1.2.0", "Removes members from a sorted set."),
     Command::new("zcard", 2, Group::SortedSet, zcard)
         .flags(READ)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("1.2.0", "Returns the number of members of a sorted set."),
     Command::new("zscore", 3, Group::SortedSet, zscore)
         .flags(READ)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::error::{CommandError, NOT_INTEGER, SYNTAX, WRONG_TYPE};
 use super::set::store;
 use super::zset_range::{reply_member, reply_members};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::limits::Limits;
@@ -32,6 +32,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zunionstore", -4, Group::SortedSet, zunionstore)
         .flags(STORE)
         .keys(Keys::Dynamic(target_and_counted))
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("2.0.0", "Stores the members of several sorted sets, their scores combined, under another key."),
     Command::new("zinter", -3, Group::SortedSet, zinter)
         .flags(READ)
@@ -40,6 +41,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zinterstore", -4, Group::SortedSet, zinterstore)
         .flags(STORE)
         .keys(Keys::Dynamic(target_and_counted))
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("2.0.0", "Stores the members that several sorted sets have in common under another key."),
     Command::new("zintercard", -3, Group::SortedSet, zintercard)
         .flags(READ)
@@ -52,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zdiffstore", -4, Group::SortedSet, zdiffstore)
         .flags(STORE)
         .keys(Keys::Dynamic(target_and_counted))
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("6.2.0", "Stores the members of a sorted set that none of several others has under another key."),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::list_move::Query;
 use super::zset_pop::{name, pop_first, pop_many, popped};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::list::End;
 
 const POP: Flags = Flags::WRITE.union(Flags::BLOCKING);
@@ -14,14 +14,20 @@ pub const COMMANDS: &[Command] = &[
     Command::new("bzpopmin", -3, Group::SortedSet, bzpopmin)
         .flags(POP.union(Flags::FAST))
         .keys(BEFORE_TIMEOUT)
+        .uses(&[KeyUse::TAKES])
         .doc("5.0.0", "Removes the member with the lowest score from the first sorted set that exists; waits for one."),
-    Command::new("bzpopmax", -3, Group::SortedSet, bzpopmax).flags(POP.union(Flags::FAST)).keys(BEFORE_TIMEOUT).doc(
-        "5.0.0",
-        "Removes the member with the highest score from the first sorted set that exists; waits for one.",
-    ),
+    Command::new("bzpopmax", -3, Group::SortedSet, bzpopmax)
+        .flags(POP.union(Flags::FAST))
+        .keys(BEFORE_TIMEOUT)
+        .uses(&[KeyUse::TAKES])
+        .doc(
+            "5.0.0",
+            "Removes the member with the highest score from the first sorted set that exists; waits for one.",
+        ),
     Command::new("bzmpop", -5, Group::SortedSet, bzmpop)
         .flags(POP.union(Flags::MOVABLE_KEYS))
         .keys(Keys::Counted(2))
+        .uses(&[KeyUse::TAKES])
         .doc(
             "7.0.0",
             "Removes members from the first sorted set that exists, by score; waits for one if there is none.",

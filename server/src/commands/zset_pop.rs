@@ -3,7 +3,7 @@
 use super::error::{CommandError, NOT_POSITIVE, SYNTAX};
 use super::list_move::Query;
 use super::zset::removed;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::list::End;
 use crate::data::zset::Zset;
 use crate::keyspace::Db;
@@ -14,14 +14,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zpopmin", -2, Group::SortedSet, zpopmin)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("5.0.0", "Removes the members with the lowest scores from a sorted set and returns them."),
     Command::new("zpopmax", -2, Group::SortedSet, zpopmax)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("5.0.0", "Removes the members with the highest scores from a sorted set and returns them."),
     Command::new("zmpop", -4, Group::SortedSet, zmpop)
         .flags(Flags::WRITE.union(Flags::MOVABLE_KEYS))
         .keys(Keys::Counted(1))
+        .uses(&[KeyUse::TAKES])
         .doc("7.0.0", "Removes the members with the lowest or highest scores from the first sorted set that exists."),
 ];
 

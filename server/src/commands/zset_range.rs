@@ -6,7 +6,7 @@ use super::error::{CommandError, NOT_INTEGER, SYNTAX};
 use super::list::clamp;
 use super::set::store;
 use super::zset::removed;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::zset::{LexBound, LexRange, ScoreBound, ScoreRange, Zset};
@@ -24,6 +24,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zrangestore", -5, Group::SortedSet, zrangestore)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("6.2.0", "Stores the members of a sorted set in a range of ranks, scores or texts under another key."),
     Command::new("zrevrange", -4, Group::SortedSet, zrevrange)
         .flags(Flags::READONLY)
@@ -56,14 +57,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("zremrangebyrank", 4, Group::SortedSet, zremrangebyrank)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("2.0.0", "Removes the members of a sorted set in a range of ranks."),
     Command::new("zremrangebyscore", 4, Group::SortedSet, zremrangebyscore)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("1.2.0", "Removes the members of a sorted set in a range of scores."),
     Command::new("zremrangebylex", 4, Group::SortedSet, zremrangebylex)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("2.8.9", "Removes the members of a sorted set with equal scores in a range of texts."),
 ];
 
