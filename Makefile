@@ -73,8 +73,9 @@ conformance: build peers ## Valkey's own test suite against our server: UNITS="u
 	e2e/conformance/run.sh $(UNITS)
 
 .PHONY: bench
-bench: build peers ## throughput beside the real Valkey, on this machine: ROUNDS=3 SCALE=100
+bench: build peers ## speed, syncs and memory beside the real Valkey, on this machine: ROUNDS=3 SCALE=100 KEYS=1000000
 	e2e/bench/run.sh
+	VALKEY_REPL_BIN_DIR=$(CURDIR)/target/release $(STATIC_DIR)/bench
 
 .PHONY: toolchain
 toolchain:
