@@ -243,8 +243,10 @@ impl Server {
         }
         self.repl.data_offset = self.repl.history.offset;
         self.repl.stream_db = None;
+        // A replica sends its replicas its primary's stream, which may have selected its database long ago.
+        let stream_db = self.loaded_position.take().and_then(|position| position.stream_db);
         if let Some(link) = &mut self.repl.link {
-            link.stream_db = 0;
+            link.stream_db = stream_db.unwrap_or(0);
         }
         self.create_backlog();
         log_notice!("PRIMARY <-> REPLICA sync: Finished with success");
