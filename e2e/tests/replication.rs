@@ -432,3 +432,35 @@ fn fields_that_expire_are_the_same_on_both_sides_with_valkey_9_1() {
     fields_that_expire(Program::Valkey91, Program::Ours);
     fields_that_expire(Program::Ours, Program::Valkey91);
 }
+
+#[test]
+fn what_expired_while_a_primary_was_away_is_deleted_from_its_replica_by_partial_sync() {
+    let lines = ["save 900 1", "repl-diskless-sync-delay 0", "enable-debug-command yes"];
+    let mut primary = Server::start(Program::Ours, &lines).unwrap();
+    let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    follow(&replica, &primary);
+    for line in [
+        "DEBUG SET-ACTIVE-EXPIRE 0",
+        "SET key 1 PX 1",
+        "HSETEX whole PX 1 FIELDS 2 a 1 b 2",
+        "HSETEX h PX 1 FIELDS 2 a 1 b 2",
+        "HSET h stays 3",
+    ] {
+        let reply = primary.line(line).unwrap();
+        assert!(reply.error().is_none(), "{line}: {reply:?}");
+    }
+    until("the replica has the primary's offset", LIMIT, || {
+        let (p, r) = (offset(&primary), offset(&replica));
+        if p == r { Ok(()) } else { Err(format!("{r} of {p}")) }
+    });
+    assert_eq!(replica.line("DBSIZE").unwrap(), Reply::Int(3));
+    assert!(primary.terminate().unwrap().success());
+    primary.launch().unwrap();
+    assert_eq!(primary.line("DBSIZE").unwrap(), Reply::Int(1));
+    until("the replica has heard of it", LIMIT, || {
+        let held = [replica.line("DBSIZE").unwrap(), replica.line("HLEN h").unwrap()];
+        if held == [Reply::Int(1), Reply::Int(1)] { Ok(()) } else { Err(format!("{held:?}")) }
+    });
+    assert_eq!(primary.info("sync_full").unwrap(), "0");
+    assert_eq!(primary.info("rdb_last_load_keys_expired").unwrap(), "1");
+}

@@ -94,7 +94,7 @@ fn restore(ctx: &mut Ctx<'_>) -> CommandResult {
     }
     let now = ctx.server.now_ms();
     let limits = ctx.db().limits();
-    let value_options = ValueOptions { limits: &limits, deep: true, drop_fields_before: None };
+    let value_options = ValueOptions { limits: &limits, deep: true };
     let check = match ctx.server.config.rdb_version_check {
         RdbVersionCheck::Strict => VersionCheck::Strict,
         RdbVersionCheck::Relaxed => VersionCheck::Relaxed,

@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use super::rdb::dataset::{AuxLog, FileInfo, Place};
+use super::rdb::dataset::{AuxLog, Expired, FileInfo, Place};
 use super::rdb::format::VersionCheck;
 use super::rdb::load::{Fate, LoadOptions, Sink, Summary, load};
 use super::rdb::object_load::ValueOptions;
 use crate::config::RdbVersionCheck;
 use crate::data::entry::Entry;
+use crate::data::table::Keyed;
 use crate::keyspace::Access;
 use crate::replication::{NO_REPLID, Position};
+use crate::resp::OwnedArgv;
+use crate::server::propagation::Op;
 use crate::server::{LoadProgress, Server};
 use crate::{log_notice, log_warning};
 
@@ -48,12 +51,12 @@ impl Server {
             }
         };
         let total = file.metadata().map_or(0, |m| m.len());
-        let summary = self.load_rdb(file, total).map_err(|e| {
+        let summary = self.load_snapshot(file, total, true).map_err(|e| {
             format!("Fatal error loading the DB, check server logs. Exiting. ({}: {e})", path.display())
         })?;
         self.persistence.rdb.keys_loaded = summary.keys;
         self.persistence.rdb.keys_expired = summary.expired;
-        log_notice!("Done loading RDB, keys loaded: {}, keys expired: {}.", summary.keys, summary.expired);
+        log_notice!("{summary}");
         log_notice!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
         let position = self.loaded_position.take();
         self.restore_position(position);
@@ -65,6 +68,11 @@ impl Server {
     /// # Errors
     /// What is wrong with it, and where. What was loaded before that is the caller's to drop.
     pub fn load_rdb<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
+        self.load_snapshot(source, total, false)
+    }
+
+    /// `at_start`: the server's history goes on from where the snapshot was taken.
+    fn load_snapshot<R: Read>(&mut self, source: R, total: u64, at_start: bool) -> Result<Summary, String> {
         let own = self.loading.progress.is_none();
         if own {
             self.begin_loading(total);
@@ -77,16 +85,18 @@ impl Server {
                 RdbVersionCheck::Relaxed => VersionCheck::Relaxed,
             },
             checksum: self.config.rdbchecksum && !self.skip_checksum,
-            values: ValueOptions { limits: &limits, deep: false, drop_fields_before: None },
+            values: ValueOptions { limits: &limits, deep: false },
             progress_interval: self.config.loading_process_events_interval_bytes,
             size: (total > 0).then_some(total),
         };
         let drop_expired = self.config.replicaof.is_none() && self.is_primary();
         let place = Place { replace: self.debug.loading_replaces, ..Place::default() };
         let info = FileInfo::default();
-        let mut sink = Loader { server: self, place, info, drop_expired };
+        let mut sink = Loader { server: self, place, info, drop_expired, at_start };
         let result = load(source, &mut sink, &options);
-        self.loaded_position = Position::of(&sink.info);
+        // Unless it was taken up when the first deletion followed it.
+        let open = at_start == sink.at_start;
+        self.loaded_position = Position::of(&sink.info).filter(|_| open);
         if own {
             self.end_loading();
         }
@@ -175,6 +185,28 @@ struct Loader<'a> {
     info: FileInfo,
     /// A primary leaves out what has expired; a replica, and the base of an append-only file, keep it.
     drop_expired: bool,
+    /// The server has yet to take up the history that the file belongs to.
+    at_start: bool,
+}
+
+impl Loader<'_> {
+    /// Tells replicas, which kept it, what was left out. They go on by partial sync if that is not too much for the backlog.
+    #[cold]
+    fn propagate(&mut self, key: &[u8], expired: &Expired) {
+        if std::mem::take(&mut self.at_start) {
+            self.server.restore_position(Position::of(&self.info));
+        }
+        if !self.server.wants_propagation() {
+            return;
+        }
+        let args: Vec<&[u8]> = match expired {
+            Expired::Fields(fields) => [b"HDEL", key].into_iter().chain(fields.iter().map(Vec::as_slice)).collect(),
+            _ if self.server.config.lazyfree_lazy_expire => vec![b"UNLINK", key],
+            _ => vec![b"DEL", key],
+        };
+        self.server.propagation.ops.push(Op { db: self.place.db, argv: OwnedArgv::new(args) });
+        self.server.propagate_ops(false);
+    }
 }
 
 impl Sink for Loader<'_> {
@@ -198,12 +230,20 @@ impl Sink for Loader<'_> {
     }
 
     #[inline]
-    fn entry(&mut self, entry: Entry, access: Option<Access>) -> Result<Fate, String> {
+    fn entry(&mut self, mut entry: Entry, access: Option<Access>) -> Result<Fate, String> {
         let delay = self.server.config.key_load_delay;
         if delay > 0 {
             std::thread::sleep(Duration::from_micros(delay as u64));
         }
-        self.place.put(&mut self.server.keyspace, entry, access)
+        let expired = self.place.strip(&mut entry);
+        if expired != Expired::Nothing {
+            self.propagate(entry.key(), &expired);
+        }
+        match expired {
+            Expired::Key => Ok(Fate::Expired),
+            Expired::AllFields => Ok(Fate::AllFieldsExpired),
+            Expired::Nothing | Expired::Fields(_) => self.place.insert(&mut self.server.keyspace, entry, access),
+        }
     }
 
     fn function(&mut self, _code: &[u8]) -> Result<(), String> {

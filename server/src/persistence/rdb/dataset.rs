@@ -16,7 +16,7 @@ use crate::data::entry::Entry;
 use crate::data::listpack::Listpack;
 use crate::data::set::SetRef;
 use crate::data::table::{Keyed, prefetch_address};
-use crate::data::value::ValueRef;
+use crate::data::value::{ValueMut, ValueRef};
 use crate::keyspace::{Access, Db, Keyspace};
 
 /// Keys between two calls of the hook that hears of progress.
@@ -112,12 +112,25 @@ fn delay(setting: i32, keys: u64) {
     }
 }
 
+/// What of a key has expired before it was loaded.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing.
+    Nothing,
+    /// All of it.
+    Key,
+    /// All fields of the hash that it is.
+    AllFields,
+    /// These fields of the hash that it is.
+    Fields(Vec<Vec<u8>>),
+}
+
 /// Where loaded keys go, and which stay out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     /// The database that keys go to, one that is there; [`select`](Self::select) sets it.
     pub db: usize,
-    /// Leave out keys that expire before this time, in ms since 1970: on a primary. A replica, and the beginning of an
+    /// Leave out keys and fields of hashes that expire before this time, in ms since 1970: on a primary. A replica, and the beginning of an
     /// append-only log, keep them: their deletion is yet to come.
     pub drop_expired_before: Option<i64>,
     /// Replace keys that are there already, instead of refusing the file.
@@ -145,19 +158,53 @@ impl Place {
         keyspace.db_mut(self.db).reserve(bounded(keys), bounded(expires));
     }
 
-    /// Puts a key in its place, or leaves it out.
+    /// Says what of a key is to be left out, and takes out the fields that are.
+    #[inline]
+    pub fn strip(&self, entry: &mut Entry) -> Expired {
+        let Some(now) = self.drop_expired_before else { return Expired::Nothing };
+        let is_past = |at: Option<i64>| at.is_some_and(|at| at < now);
+        if is_past(entry.expire_at()) {
+            return Expired::Key;
+        }
+        let ValueMut::Hash(hash) = entry.value_mut() else { return Expired::Nothing };
+        if hash.expiring() == 0 {
+            return Expired::Nothing;
+        }
+        let fields: Vec<Vec<u8>> =
+            hash.iter().filter(|field| is_past(field.expire_at)).map(|field| field.name.to_vec()).collect();
+        fields.iter().for_each(|name| {
+            hash.remove(name);
+        });
+        match (fields.is_empty(), hash.is_empty()) {
+            (true, _) => Expired::Nothing,
+            (_, true) => Expired::AllFields,
+            _ => Expired::Fields(fields),
+        }
+    }
+
+    /// Puts a key in its place, without what is to be left out of it.
     #[inline]
     pub fn put(
+        &self,
+        keyspace: &mut Keyspace,
+        mut entry: Entry,
+        access: Option<Access>,
+    ) -> std::result::Result<Fate, Refusal> {
+        match self.strip(&mut entry) {
+            Expired::Key => Ok(Fate::Expired),
+            Expired::AllFields => Ok(Fate::AllFieldsExpired),
+            Expired::Nothing | Expired::Fields(_) => self.insert(keyspace, entry, access),
+        }
+    }
+
+    /// Puts a key in its place as it is.
+    #[inline]
+    pub fn insert(
         &self,
         keyspace: &mut Keyspace,
         entry: Entry,
         access: Option<Access>,
     ) -> std::result::Result<Fate, Refusal> {
-        if let Some(at) = entry.expire_at()
-            && self.drop_expired_before.is_some_and(|now| at < now)
-        {
-            return Ok(Fate::Expired);
-        }
         let db = keyspace.db_mut(self.db);
         let key = access.map(|access| (entry.key().to_vec(), access));
         if let Err(entry) = db.load(entry) {

@@ -46,8 +46,6 @@ pub enum ErrorKind {
     Unsupported(Cow<'static, str>),
     /// A value without elements, which cannot be a key. A whole file skips such keys, a payload is refused.
     EmptyValue,
-    /// A hash that has no fields left but such as were left out because they have expired.
-    AllFieldsExpired,
     /// Whoever receives the content refused it; the text is theirs.
     Refused(String),
 }
@@ -119,7 +117,6 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Corrupt(what) | ErrorKind::Unsupported(what) => f.write_str(what),
             ErrorKind::EmptyValue => f.write_str("Empty value"),
-            ErrorKind::AllFieldsExpired => f.write_str("All fields of the hash have expired"),
             ErrorKind::Refused(why) => f.write_str(why),
         }
     }

@@ -38,6 +38,8 @@ pub enum Fate {
     Kept,
     /// It was left out, because it has expired.
     Expired,
+    /// It is a hash that was left out because all its fields have expired.
+    AllFieldsExpired,
 }
 
 /// Why a sink refuses: a text for the log. It ends the loading.
@@ -155,18 +157,12 @@ fn load_key<R: Read, S: Sink>(
 ) -> Result<()> {
     let entry = match load_entry(&mut parser.reader, &parser.name, head, &options.values) {
         Ok(entry) => entry,
-        Err(error) => match error.kind() {
-            ErrorKind::EmptyValue => {
-                counts.empty += 1;
-                parser.reader.observer().0.skipped_empty(&parser.name);
-                return Ok(());
-            }
-            ErrorKind::AllFieldsExpired => {
-                counts.all_fields_expired += 1;
-                return Ok(());
-            }
-            _ => return Err(error.in_key(&parser.name, head.value_type)),
-        },
+        Err(error) if matches!(error.kind(), ErrorKind::EmptyValue) => {
+            counts.empty += 1;
+            parser.reader.observer().0.skipped_empty(&parser.name);
+            return Ok(());
+        }
+        Err(error) => return Err(error.in_key(&parser.name, head.value_type)),
     };
     let access = match head {
         KeyHead { frequency: Some(frequency), .. } => Some(Access::Frequency(*frequency)),
@@ -176,6 +172,7 @@ fn load_key<R: Read, S: Sink>(
     match parser.reader.observer().0.entry(entry, access) {
         Ok(Fate::Kept) => counts.keys += 1,
         Ok(Fate::Expired) => counts.expired += 1,
+        Ok(Fate::AllFieldsExpired) => counts.all_fields_expired += 1,
         Err(why) => return Err(parser.reader.error(ErrorKind::Refused(why)).in_key(&parser.name, head.value_type)),
     }
     Ok(())

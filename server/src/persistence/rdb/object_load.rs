@@ -26,8 +26,6 @@ pub struct ValueOptions<'a> {
     /// Whether to make sure that members of compact encodings are distinct and in order (`sanitize-dump-payload`).
     /// Everything else is always checked.
     pub deep: bool,
-    /// Leave out fields of hashes that expire before this time, in milliseconds of Unix time.
-    pub drop_fields_before: Option<i64>,
 }
 
 /// Reads the value of a key into an entry. An error does not name the key yet.
@@ -53,7 +51,7 @@ pub fn load_entry<R: Read, O: Observer>(
 
 /// Reads a value.
 ///
-/// One without elements gives [`ErrorKind::EmptyValue`] or [`ErrorKind::AllFieldsExpired`], with the reader at what follows it.
+/// One without elements gives [`ErrorKind::EmptyValue`], with the reader at what follows it.
 pub fn load_value<R: Read, O: Observer>(
     reader: &mut Reader<R, O>,
     value_type: ValueType,
@@ -242,9 +240,6 @@ impl<R: Read, O: Observer> Loader<'_, '_, R, O> {
             let new = if with_expiry {
                 self.reader.string_into(&mut value)?;
                 let expire_at = Some(self.reader.int64()?).filter(|at| *at >= 0);
-                if expire_at.is_some_and(|at| self.options.drop_fields_before.is_some_and(|now| at < now)) {
-                    continue;
-                }
                 let expiry = expire_at.map_or(FieldExpiry::Clear, FieldExpiry::At);
                 hash.set_with(&name, &value, expiry, self.options.limits)
             } else {
@@ -254,9 +249,6 @@ impl<R: Read, O: Observer> Loader<'_, '_, R, O> {
             if !new {
                 return Err(self.reader.corrupt("Duplicate hash fields detected"));
             }
-        }
-        if hash.is_empty() && count > 0 {
-            return Err(self.reader.error(ErrorKind::AllFieldsExpired));
         }
         Ok(hash)
     }

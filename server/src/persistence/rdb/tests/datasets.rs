@@ -102,6 +102,30 @@ fn a_primary_leaves_out_what_has_expired_and_a_replica_keeps_it() {
 }
 
 #[test]
+fn a_primary_leaves_out_fields_that_have_expired_and_hashes_of_nothing_else() {
+    let mut keyspace = Keyspace::new(16);
+    for (key, expiries) in [(&b"some"[..], [Some(5), None]), (b"all", [Some(5), Some(0)]), (b"none", [Some(50), None])]
+    {
+        let hash = keyspace.db_mut(0).hash_or_new(key).unwrap();
+        for (name, expire_at) in [b"a", b"b"].into_iter().zip(expiries) {
+            hash.set(name, b"v", &Limits::default());
+            hash.set_expire(name, expire_at);
+        }
+    }
+    let bytes = saved(&keyspace, POLICY);
+    for (now, [some, all], fate) in [(None, [2, 2], (3, 0)), (Some(6), [1, 0], (2, 1))] {
+        let mut after = Keyspace::new(16);
+        let place = Place { drop_expired_before: now, ..Place::default() };
+        let summary = load_into_keyspace(&bytes, &mut after, place).unwrap();
+        assert_eq!((summary.keys, summary.all_fields_expired), fate);
+        let lens =
+            [b"some", &b"all"[..], b"none"].map(|key| after.db_mut(0).read_hash(key).unwrap().map_or(0, |h| h.len()));
+        assert_eq!(lens, [some, all, 2]);
+        assert_eq!(after.db(0).fields_len(), if now.is_some() { 1 } else { 3 });
+    }
+}
+
+#[test]
 fn keys_that_are_there_already_are_refused_or_replaced_as_asked() {
     let bytes = saved(&full(), POLICY);
     let mut keyspace = full();

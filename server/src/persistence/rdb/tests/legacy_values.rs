@@ -1,6 +1,4 @@
 use super::*;
-use crate::data::value::Value;
-use crate::persistence::rdb::error::ErrorKind;
 use crate::persistence::rdb::format::ValueType;
 use crate::persistence::rdb::legacy::tests::{text, ziplist};
 use crate::persistence::rdb::object_load::load_value;
@@ -94,18 +92,4 @@ fn sorted_sets_out_of_order_are_put_in_order() {
     }
     let (content, _) = read(ValueType::Zset2, &bytes).unwrap();
     assert_eq!(content, Content::Zset(vec![(b"y".to_vec(), 1.0), (b"z".to_vec(), 2.0), (b"x".to_vec(), 3.0)]));
-}
-
-#[test]
-fn fields_that_have_expired_can_be_left_out() {
-    let limits = Limits::default();
-    let bytes = [&b"\x02\x01a\x011"[..], &5i64.to_le_bytes(), b"\x01b\x012", &50i64.to_le_bytes()].concat();
-    for (now, left) in [(4, 2), (20, 1), (60, 0)] {
-        let options = ValueOptions { drop_fields_before: Some(now), ..value_options(&limits) };
-        match load_value(&mut Reader::new(&bytes[..]), ValueType::Hash2, &options) {
-            Ok(Value::Hash(hash)) => assert_eq!(hash.len(), left),
-            Err(error) => assert!(left == 0 && matches!(error.kind(), ErrorKind::AllFieldsExpired)),
-            Ok(_) => panic!("a hash"),
-        }
-    }
 }

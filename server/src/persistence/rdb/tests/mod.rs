@@ -111,7 +111,7 @@ impl Sink for Collector {
 }
 
 fn value_options(limits: &Limits) -> ValueOptions<'_> {
-    ValueOptions { limits, deep: true, drop_fields_before: None }
+    ValueOptions { limits, deep: true }
 }
 
 fn load_into(bytes: &[u8], sink: &mut Collector) -> Result<Summary, RdbError> {
