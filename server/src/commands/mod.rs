@@ -22,6 +22,8 @@ pub mod dispatch;
 pub mod dump;
 pub mod error;
 pub mod expire;
+pub mod geo;
+pub mod geo_search;
 pub mod hash;
 pub mod hash_expire;
 mod hash_fields;
@@ -95,6 +97,8 @@ static GROUPS: &[&[Command]] = &[
     debug::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,
+    geo::COMMANDS,
+    geo_search::COMMANDS,
     hash::COMMANDS,
     hash_expire::COMMANDS,
     hash_getset::COMMANDS,

@@ -51,17 +51,17 @@ pub const COMMANDS: &[Command] = &[
 
 /// What ZADD does with members that are there, and with those that are not.
 #[derive(Clone, Copy, Default)]
-struct Options {
+pub(super) struct Options {
     /// `NX`: changes no score.
-    only_new: bool,
+    pub(super) only_new: bool,
     /// `XX`: adds no member.
-    only_old: bool,
+    pub(super) only_old: bool,
     /// `GT`: raises scores only.
     only_greater: bool,
     /// `LT`: lowers scores only.
     only_less: bool,
     /// `CH`: answers with the number of changes.
-    count_changes: bool,
+    pub(super) count_changes: bool,
     /// `INCR`: adds to the score.
     add: bool,
 }
@@ -134,7 +134,7 @@ fn zincrby(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn add(ctx: &mut Ctx<'_>, mut options: Options) -> CommandResult {
     let first = options.parse(ctx)?;
-    let (key, argv) = (ctx.arg(1), ctx.argv);
+    let argv = ctx.argv;
     let n = (argv.len() - first) / 2;
     // All scores are read before anything changes. One needs no room of its own.
     let (one, many);
@@ -145,7 +145,17 @@ fn add(ctx: &mut Ctx<'_>, mut options: Options) -> CommandResult {
         many = (0..n).map(|i| ctx.float(first + 2 * i)).collect::<Result<Vec<f64>, _>>()?;
         &many
     };
-    let members = argv.iter().skip(first + 1).step_by(2);
+    add_members(ctx, options, scores, argv.iter().skip(first + 1).step_by(2))
+}
+
+/// Gives members their scores, as the options allow, and answers.
+pub(super) fn add_members<'a>(
+    ctx: &mut Ctx<'a>,
+    options: Options,
+    scores: &[f64],
+    members: impl Iterator<Item = &'a [u8]> + Clone,
+) -> CommandResult {
+    let (key, n) = (ctx.arg(1), scores.len());
     let (db, reply) = ctx.db_and_reply();
     let limits = db.limits();
     if options.only_old && db.write_zset(key)?.is_none() {

@@ -10,6 +10,7 @@
 //! * [`set`]: the set type, an intset, a listpack or a table
 //! * [`hash`]: the hash type, a listpack or a table
 //! * [`zset`]: the sorted set type, a listpack or a table and a counted tree
+//! * [`geo`]: positions on the earth, as scores of sorted sets
 //! * [`hyperloglog`]: counting distinct elements, in the bytes of a string
 //! * [`sizes`]: what an allocation really takes
 
@@ -17,6 +18,7 @@ mod block;
 pub mod elem;
 pub mod entry;
 pub mod extended;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;

@@ -257,16 +257,20 @@ impl ReplyBuf {
 
     /// A double: RESP3's own, or its text as a bulk string.
     pub fn double(&mut self, value: f64) {
+        self.double_text(DoubleText::new(value).as_bytes());
+    }
+
+    /// As [`double`](Self::double), of a text that is one already.
+    pub fn double_text(&mut self, text: &[u8]) {
         if self.muted {
             return;
         }
-        let text = DoubleText::new(value);
         if self.resp3() {
             self.buf.push(b',');
-            self.buf.extend_from_slice(text.as_bytes());
+            self.buf.extend_from_slice(text);
             self.buf.extend_from_slice(b"\r\n");
         } else {
-            self.bulk(text.as_bytes());
+            self.bulk(text);
         }
     }
 
