@@ -140,7 +140,8 @@ pub fn reload(ctx: &mut Ctx<'_>) -> CommandResult {
 /// `DEBUG LOADAOF`
 pub fn loadaof(ctx: &mut Ctx<'_>) -> CommandResult {
     let server = &mut *ctx.server;
-    server.flush_aof();
+    // Also what waits for a flush under way.
+    server.flush_aof_now().map_err(|why| CommandError::text(format!("ERR {why}")))?;
     server.flush_everything();
     // As with RELOAD, the place in the stream stays.
     let (history, buffer) = (server.repl.history.clone(), server.repl.buffer.take());
