@@ -183,7 +183,7 @@ pub fn htstats_key(ctx: &mut Ctx<'_>) -> CommandResult {
         ValueRef::Set(set) => (set.len(), set.table_stats()),
         ValueRef::Hash(hash) => (hash.len(), hash.table_stats()),
         ValueRef::Zset(zset) => (zset.len(), zset.table_stats()),
-        ValueRef::Str(_) | ValueRef::List(_) => (0, None),
+        ValueRef::Str(_) | ValueRef::List(_) | ValueRef::Stream(_) => (0, None),
     };
     let (counts, chains) = table.ok_or(CommandError::fixed(
         "ERR The value stored at the specified key is not represented using an hash table",

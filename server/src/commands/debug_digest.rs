@@ -44,6 +44,7 @@ fn type_number(value: &ValueRef<'_>) -> u32 {
         ValueRef::Set(_) => 2,
         ValueRef::Zset(_) => 3,
         ValueRef::Hash(_) => 4,
+        ValueRef::Stream(_) => 6,
     }
 }
 
@@ -66,6 +67,13 @@ pub fn mix_value(mix: &mut Mix, entry: &Entry) {
             pair.follow_elem(member);
             pair.follow(seventeen_digits(score).as_bytes());
             mix.add(&pair.0);
+        }),
+        ValueRef::Stream(stream) => stream.log().iter().for_each(|item| {
+            mix.follow(format!("{}.{}", item.id.ms, item.id.seq).as_bytes());
+            for (name, value) in item.fields {
+                mix.follow_elem(name);
+                mix.follow_elem(value);
+            }
         }),
     }
     if entry.expire_at().is_some() {

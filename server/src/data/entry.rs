@@ -24,6 +24,7 @@ use super::list::List;
 use super::num::parse_i64;
 use super::set::Set;
 use super::sizes::{size_class, vec_heap};
+use super::stream::Stream;
 use super::table::{Keyed, prefetch_address};
 use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef, for_each_object};
 use super::zset::Zset;

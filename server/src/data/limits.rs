@@ -22,6 +22,10 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`: longest member in a listpack sorted set.
     pub zset_max_listpack_value: usize,
+    /// `stream-node-max-bytes`: bytes that a node of a stream may have; 0: as many as can be.
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`: entries that a node of a stream may have; 0: any number.
+    pub stream_node_max_entries: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +41,8 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
         }
     }
 }

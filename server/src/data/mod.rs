@@ -11,6 +11,7 @@
 //! * [`hash`]: the hash type, a listpack or a table
 //! * [`zset`]: the sorted set type, a listpack or a table and a counted tree
 //! * [`geo`]: positions on the earth, as scores of sorted sets
+//! * [`stream`]: the stream type, listpacks of entries in the order of their ids, and consumer groups
 //! * [`hyperloglog`]: counting distinct elements, in the bytes of a string
 //! * [`sizes`]: what an allocation really takes
 
@@ -30,6 +31,7 @@ pub mod rng;
 mod sample;
 pub mod set;
 pub mod sizes;
+pub mod stream;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod test_util;

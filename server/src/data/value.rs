@@ -6,6 +6,7 @@ use super::hash::Hash;
 use super::list::List;
 use super::num::parse_i64;
 use super::set::Set;
+use super::stream::Stream;
 use super::zset::Zset;
 
 /// Calls a macro with every type of value but strings: its name, and what `TYPE` answers. A type stands here and is then known to
@@ -13,7 +14,7 @@ use super::zset::Zset;
 /// bytes itself.
 macro_rules! for_each_object {
     ($callback:ident) => {
-        $callback! { List "list" Set "set" Hash "hash" Zset "zset" }
+        $callback! { List "list" Set "set" Hash "hash" Zset "zset" Stream "stream" }
     };
 }
 pub(super) use for_each_object;

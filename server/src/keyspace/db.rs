@@ -324,6 +324,11 @@ impl Db {
         self.remove(key).map(|entry| self.state.discard(entry, lazily)).is_some()
     }
 
+    /// Frees a part of a value that a command took out, on another thread if it is large.
+    pub fn discard(&self, part: impl Into<Value>) {
+        self.state.discard_value(part.into(), self.state.lazy.get().server_del);
+    }
+
     /// What DEL and UNLINK (`lazily`) do with one key: events, `modified` and all. Whether there was a key that had not expired.
     pub fn del(&mut self, key: &[u8], lazily: bool) -> bool {
         let hash = hash(key);

@@ -5,6 +5,7 @@ use crate::data::elem::Elem;
 use crate::data::hash::Hash;
 use crate::data::list::List;
 use crate::data::set::Set;
+use crate::data::stream::Stream;
 use crate::data::value::{StrMut, Value, ValueMut, ValueRef};
 use crate::data::zset::Zset;
 
@@ -107,4 +108,5 @@ typed! {
     Set read_set get_set write_set set_or_new
     Hash read_hash get_hash write_hash hash_or_new
     Zset read_zset get_zset write_zset zset_or_new
+    Stream read_stream get_stream write_stream stream_or_new
 }

@@ -106,6 +106,8 @@ fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
         set_max_listpack_value: c.set_max_listpack_value,
         zset_max_listpack_entries: c.zset_max_listpack_entries,
         zset_max_listpack_value: c.zset_max_listpack_value,
+        stream_node_max_bytes: c.stream_node_max_bytes,
+        stream_node_max_entries: c.stream_node_max_entries,
         // No directive: DEBUG set it.
         quicklist_packed_threshold: keyspace.limits().quicklist_packed_threshold,
     });

@@ -51,9 +51,9 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Bytes up to which a HyperLogLog is sparse.
     hll_sparse_max_bytes: usize = 3000, "hll-sparse-max-bytes", memory(0, LONG_MAX), None, Acts;
     /// Bytes of a node of a stream; 0 for no limit.
-    stream_node_max_bytes: usize = 4096, "stream-node-max-bytes", memory(0, LONG_MAX), Keyspace, NoEffectHere;
+    stream_node_max_bytes: usize = 4096, "stream-node-max-bytes", memory(0, LONG_MAX), Keyspace, Acts;
     /// Entries of a node of a stream; 0 for no limit.
-    stream_node_max_entries: i64 = 100, "stream-node-max-entries", number(0, LONG_MAX), Keyspace, NoEffectHere;
+    stream_node_max_entries: u64 = 100, "stream-node-max-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Seed of the hash tables; empty for a random one.
     hash_seed: Vec<u8> = vec![], "hash-seed", text(), None, NoEffectHere, Immutable;
     /// Moves values to give memory back.

@@ -3,6 +3,7 @@
 use super::super::hash::Hash;
 use super::super::list::List;
 use super::super::set::Set;
+use super::super::stream::Stream;
 use super::super::value::{Kind, for_each_object};
 use super::super::zset::Zset;
 use std::alloc::Layout;

@@ -44,6 +44,7 @@ pub fn write(server: &Server, out: &mut impl Write) -> io::Result<()> {
                         }
                     }
                 }
+                ValueRef::Stream(stream) => super::stream::write(batch.out, key, stream),
                 ValueRef::Zset(zset) => {
                     batch.name = b"ZADD";
                     zset.iter().for_each(|(member, score)| {

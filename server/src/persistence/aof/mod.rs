@@ -9,13 +9,14 @@
 //! | `manifest` | which files there are |
 //! | `write` | appending and flushing |
 //! | `rewrite` | a new base from a forked child |
-//! | `commands` | a data set as commands, for a base without RDB preamble |
+//! | `commands` | a data set as commands, for a base without RDB preamble; `stream`: a stream |
 //! | `load` | reading at start |
 
 pub mod commands;
 pub mod load;
 pub mod manifest;
 pub mod rewrite;
+mod stream;
 pub mod write;
 
 use std::fs::File;

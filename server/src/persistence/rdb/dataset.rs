@@ -90,7 +90,7 @@ fn prefetch_content(entry: &Entry) {
     const LINES: usize = 4;
     let bytes = match entry.value() {
         ValueRef::Str(Elem::Bytes(bytes)) => bytes,
-        ValueRef::Str(Elem::Int(_)) | ValueRef::List(_) => return,
+        ValueRef::Str(Elem::Int(_)) | ValueRef::List(_) | ValueRef::Stream(_) => return,
         ValueRef::Set(set) => match set.stored() {
             SetRef::Intset(intset) => intset.as_bytes(),
             SetRef::Listpack(listpack) => listpack.as_bytes(),

@@ -10,6 +10,7 @@
 //! | `legacy` | ziplists and zipmaps, written by servers before Redis 7 |
 //! | `parser` | a file as a sequence of items: opcodes and keys |
 //! | `object_save`, `object_load` | values: which layout each gets, and how every layout is read |
+//! | `stream` | the layouts of streams |
 //! | `save`, `load` | whole files |
 //! | `dataset` | a keyspace into a file and back |
 //! | `dump` | the payloads of DUMP and RESTORE |
@@ -29,6 +30,7 @@ pub mod object_save;
 pub mod parser;
 pub mod reader;
 pub mod save;
+pub mod stream;
 pub mod walk;
 pub mod writer;
 

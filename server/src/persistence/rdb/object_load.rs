@@ -7,6 +7,7 @@ use super::format::{ValueType, module, quicklist_node};
 use super::legacy::{Invalid, Ziplist, Zipmap};
 use super::parser::KeyHead;
 use super::reader::{Observer, Reader, Text};
+use super::stream;
 use crate::data::elem::{Elem, IntText};
 use crate::data::entry::Entry;
 use crate::data::hash::{FieldExpiry, Hash};
@@ -60,7 +61,7 @@ pub fn load_value<R: Read, O: Observer>(
     use ValueType as T;
     Loader { reader, options }.value(value_type).and_then(|value| {
         let empty = match &value {
-            Value::Str(_) => false,
+            Value::Str(_) | Value::Stream(_) => false,
             Value::List(list) => list.is_empty(),
             Value::Set(set) => set.is_empty(),
             Value::Hash(hash) => hash.is_empty(),
@@ -120,7 +121,7 @@ impl<R: Read, O: Observer> Loader<'_, '_, R, O> {
                 self.compact_zset(pairs, self.options.deep, WRONG)?
             }
             T::StreamListpacks | T::StreamListpacks2 | T::StreamListpacks3 => {
-                return Err(self.unsupported("Streams cannot be loaded by this server"));
+                Value::Stream(stream::load(self.reader, value_type, self.options.deep)?)
             }
             T::ModulePreGa => return Err(self.unsupported("Pre-release module format not supported")),
             T::Module2 => {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::format::{ValueType, quicklist_node};
+use super::stream;
 use super::writer::Writer;
 use crate::data::elem::Elem;
 use crate::data::hash::Hash;
@@ -26,6 +27,7 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
         ValueRef::Hash(_) => ValueType::Hash,
         ValueRef::Zset(zset) if zset.as_listpack().is_some() => ValueType::ZsetListpack,
         ValueRef::Zset(_) => ValueType::Zset2,
+        ValueRef::Stream(_) => ValueType::StreamListpacks3,
     }
 }
 
@@ -37,6 +39,7 @@ pub fn save_value<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io::
         ValueRef::Set(set) => save_set(writer, set),
         ValueRef::Hash(hash) => save_hash(writer, hash),
         ValueRef::Zset(zset) => save_zset(writer, zset),
+        ValueRef::Stream(stream) => stream::save(writer, stream),
     }
 }
 

@@ -67,7 +67,8 @@ start; values; finish values
 start --maxmemory-policy allkeys-lru --maxmemory 1gb; few; finish lru
 start --maxmemory-policy allkeys-lfu --maxmemory 1gb; few; finish lfu
 start --rdbcompression no --rdbchecksum no; few; finish plain
-start
+# Not compressed, so that what we write can be compared byte by byte.
+start --rdbcompression no
 run <<END
 XADD log 1-1 temperature 20 place kitchen
 XADD log 1-2 temperature 21 place kitchen

@@ -42,6 +42,7 @@ fn small_file() -> Vec<u8> {
             entries.push(Entry::new(format!("key {}", entries.len()).as_bytes(), value, None));
         }
     }
+    entries.push(Entry::new(b"stream", streams::sample(), None));
     saved(&entries, &options(VERSION)).unwrap()
 }
 
@@ -128,6 +129,7 @@ fn damaged_files_of_real_servers_give_errors_too() {
         let at = 9 + rng.below(bad.len() - 9);
         bad[at] ^= 1 << rng.below(8);
         check_unchecked(&bad);
+        let _ = load_unchecked(&bad);
     }
 }
 

@@ -135,15 +135,6 @@ fn fields_of_a_hash_keep_their_expiry() {
 }
 
 #[test]
-fn streams_are_refused_by_name() {
-    for bytes in [fixture!("valkey-9.1-streams.rdb"), fixture!("redis-7.0-streams.rdb")] {
-        let error = load_into(bytes, &mut Collector::default()).unwrap_err().to_string();
-        assert!(error.starts_with("Streams cannot be loaded by this server at byte "), "{error}");
-        assert!(error.contains(" in key '") && error.contains("of type stream-v"), "{error}");
-    }
-}
-
-#[test]
 fn expired_keys_are_counted_when_the_sink_leaves_them_out() {
     let mut sink = Collector { now: Some(FAR + 1), ..Default::default() };
     let summary = load_into(fixture!("valkey-9.1-values.rdb"), &mut sink).unwrap();

@@ -6,6 +6,7 @@ mod files;
 mod legacy_values;
 mod payloads;
 mod round_trip;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ enum Content {
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>),
     Zset(Vec<(Vec<u8>, f64)>),
+    /// Everything that a stream consists of, in lines.
+    Stream(Vec<String>),
 }
 
 fn content(value: ValueRef<'_>) -> Content {
@@ -37,6 +40,7 @@ fn content(value: ValueRef<'_>) -> Content {
         ValueRef::Hash(hash) => {
             Content::Hash(hash.iter().map(|f| (f.name.to_vec(), (f.value.to_vec(), f.expire_at))).collect())
         }
+        ValueRef::Stream(stream) => Content::Stream(streams::describe(stream)),
         ValueRef::Zset(zset) => Content::Zset(zset.range(0..zset.len()).map(|(m, s)| (m.to_vec(), s)).collect()),
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::data::hash::{FieldExpiry, Hash};
 use crate::data::list::{End, List};
 use crate::data::set::Set;
+use crate::data::stream::Stream;
 use crate::data::value::{Str, Value};
 use crate::data::zset::Zset;
 use crate::persistence::rdb::format::{VERSION, VERSION_SHARED};
@@ -87,6 +88,7 @@ pub(super) fn samples() -> Vec<Entry> {
         (member(i), member(i), if i.is_multiple_of(2) { FieldExpiry::At(i as i64 * 1000) } else { FieldExpiry::Clear })
     };
     values.push(hash((0..10).map(with_expiry)));
+    values.extend([Value::Stream(Stream::new()), streams::sample()]);
     let key = |i: usize| format!("key:{i}").into_bytes();
     let expire = |i: usize| i.is_multiple_of(3).then_some(1_700_000_000_000 + i as i64);
     values.into_iter().enumerate().map(|(i, value)| Entry::new(&key(i), value, expire(i))).collect()
