@@ -146,8 +146,14 @@ impl<'a> Ctx<'a> {
     /// Blocks the client until one of `keys` is filled; then the command runs again. Where it may not be blocked, it is answered as
     /// at its deadline.
     pub fn wait_for_keys(&mut self, keys: &[&[u8]], deadline: Option<i64>) {
+        self.wait_as(self.argv, keys, deadline, false);
+    }
+
+    /// As [`wait_for_keys`](Self::wait_for_keys), with `argv` as what runs again; `on_deletion`: also when one is deleted or
+    /// becomes something else.
+    pub fn wait_as(&mut self, argv: Argv<'_>, keys: &[&[u8]], deadline: Option<i64>, on_deletion: bool) {
         if self.may_wait() {
-            self.server.block_on_keys(self.client, self.row, self.argv, keys, deadline);
+            self.server.block_on_keys(self.client, self.row, argv, keys, deadline, on_deletion);
         } else {
             (self.row.command.timeout_reply)(&mut self.client.reply);
         }

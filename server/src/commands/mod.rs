@@ -61,6 +61,13 @@ pub mod set_algebra;
 pub mod set_random;
 pub mod sort;
 pub mod spec;
+pub mod stream;
+mod stream_args;
+pub mod stream_claim;
+pub mod stream_group;
+pub mod stream_info;
+pub mod stream_range;
+pub mod stream_read;
 pub mod string;
 pub mod string_count;
 pub mod string_lcs;
@@ -124,6 +131,12 @@ static GROUPS: &[&[Command]] = &[
     set_algebra::COMMANDS,
     set_random::COMMANDS,
     sort::COMMANDS,
+    stream::COMMANDS,
+    stream_claim::COMMANDS,
+    stream_group::COMMANDS,
+    stream_info::COMMANDS,
+    stream_range::COMMANDS,
+    stream_read::COMMANDS,
     string::COMMANDS,
     string_count::COMMANDS,
     string_lcs::COMMANDS,

@@ -153,7 +153,8 @@ impl Server {
         match row.command.group {
             Group::List => kind == Some(Kind::List),
             Group::SortedSet => kind == Some(Kind::Zset),
-            // A stream's reader also hears of its deletion.
+            // A consumer also hears that its group is gone, with the stream or by another value in its place.
+            Group::Stream => kind == Some(Kind::Stream) || row.command.flags.contains(Flags::WRITE),
             _ => true,
         }
     }
@@ -184,7 +185,7 @@ impl Server {
         }
     }
 
-    /// Blocks a client on keys of its database until one of them is filled. `deadline` is in Unix ms.
+    /// Blocks a client on keys of its database until one of them is filled, or (`on_deletion`) is gone. `deadline` is in Unix ms.
     pub fn block_on_keys(
         &mut self,
         client: &mut Client,
@@ -192,10 +193,11 @@ impl Server {
         argv: Argv<'_>,
         keys: &[&[u8]],
         deadline: Option<i64>,
+        on_deletion: bool,
     ) {
         // A retried command keeps the deadline of its first run.
         let deadline = client.retry.unwrap_or(deadline);
-        self.keyspace.block(client.db, client.id, keys, false);
+        self.keyspace.block(client.db, client.id, keys, on_deletion);
         let why = Why::Keys { db: client.db, row, argv: argv.to_owned() };
         self.block(client, why, deadline);
     }
