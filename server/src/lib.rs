@@ -18,5 +18,6 @@ pub mod net;
 pub mod persistence;
 pub mod replication;
 pub mod resp;
+pub mod scripting;
 pub mod server;
 pub mod sys;

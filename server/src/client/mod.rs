@@ -61,7 +61,7 @@ bitflags! {
         const INPUT_QUEUED = 1 << 16;
         /// READONLY was called (cluster clients send it everywhere).
         const READONLY_MODE = 1 << 17;
-        /// Input that was parsed may not be executed before this client's earlier command ended.
+        /// Stands for a client in the commands of a script.
         const IN_SCRIPT = 1 << 18;
         /// CLIENT CAPA REDIRECT.
         const CAPA_REDIRECT = 1 << 19;

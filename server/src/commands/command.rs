@@ -110,6 +110,7 @@ fn flag_names(row: &Row) -> Vec<&'static str> {
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
         (Flags::NO_MULTI, "no_multi"),
+        (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Flags::MOVABLE_KEYS, "movablekeys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
     ];
@@ -251,7 +252,7 @@ fn keys_of(ctx: &Ctx<'_>) -> Result<Vec<(usize, KeyUse)>, CommandError> {
         return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
     let keys: Vec<(usize, KeyUse)> = row.command.used_keys(call).map(|(i, key_use)| (i + 2, key_use)).collect();
-    if keys.is_empty() {
+    if keys.is_empty() && !row.command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
     Ok(keys)

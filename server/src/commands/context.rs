@@ -138,9 +138,12 @@ impl<'a> Ctx<'a> {
         at.map(Some).ok_or(CommandError::fixed("ERR timeout is out of range"))
     }
 
-    /// Whether the client may be blocked: not in a transaction, nor in a stream of commands from elsewhere.
+    /// Whether the client may be blocked: not in a transaction or a script, nor in a stream of commands from elsewhere.
     pub fn may_wait(&self) -> bool {
-        !self.client.flags.intersects(ClientFlags::IN_EXEC | ClientFlags::PRIMARY | ClientFlags::AOF_LOADER)
+        !self
+            .client
+            .flags
+            .intersects(ClientFlags::IN_EXEC | ClientFlags::IN_SCRIPT | ClientFlags::PRIMARY | ClientFlags::AOF_LOADER)
     }
 
     /// Blocks the client until one of `keys` is filled; then the command runs again. Where it may not be blocked, it is answered as

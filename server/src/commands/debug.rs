@@ -75,6 +75,13 @@ static SUBCOMMANDS: &[Sub] = &[
     sub("segfault", 2..=2, segfault, "", "Crashes the server as by a wild pointer."),
     sub("set-active-expire", 3..=3, set_active_expire, "<0|1>", "Whether expired keys are looked for."),
     sub(
+        "set-disable-deny-scripts",
+        3..=3,
+        set_disable_deny_scripts,
+        "<0|1>",
+        "Whether scripts may call the commands that are not for them.",
+    ),
+    sub(
         "set-skip-checksum-validation",
         3..=3,
         set_skip_checksum,
@@ -178,6 +185,12 @@ fn replicate(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn set_active_expire(ctx: &mut Ctx<'_>) -> CommandResult {
     ctx.server.active_expire = switch(ctx)?;
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(ctx: &mut Ctx<'_>) -> CommandResult {
+    ctx.server.scripting.any_command = switch(ctx)?;
     ctx.reply().ok();
     Ok(())
 }

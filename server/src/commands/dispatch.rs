@@ -42,7 +42,8 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
         }
     }
     if client.transaction.is_some() && !row.command.flags.contains(Flags::NOT_QUEUED) {
-        queue(client, row, argv);
+        let flags = effective_flags(server, row, argv);
+        queue(client, row, argv, flags);
         return Outcome::Done;
     }
     call(server, client, row, argv);
@@ -51,11 +52,9 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
 
 /// The checks before execution, in Valkey's order.
 fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv<'_>) -> Result<Outcome, CommandError> {
-    let flags = row.command.flags;
+    let flags = effective_flags(server, row, argv);
     let trusted = client.is_trusted_source();
-    if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
-        return Err(NO_AUTH);
-    }
+    check_permission(server, client, row, argv)?;
     if flags.contains(Flags::PROTECTED) {
         check_protected(server, client, row)?;
     }
@@ -80,8 +79,10 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     if server.is_paused(effective) {
         return Ok(Outcome::Later);
     }
-    if server.config.maxmemory > 0 && !server.loading.is_active() {
+    // What a busy script works with stays as it is.
+    if server.config.maxmemory > 0 && !server.loading.is_active() && !server.scripting.is_busy() {
         let fits = server.evict_to_limit();
+        server.scripting.out_of_memory = !fits;
         if !fits && effective.contains(Flags::DENYOOM) {
             return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
         }
@@ -108,8 +109,41 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     if server.loading.is_active() && !flags.contains(Flags::LOADING) {
         return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
     }
-    let _ = argv;
+    if let Some(running) = &server.scripting.running
+        && running.busy.is_some()
+        && !flags.contains(Flags::ALLOW_BUSY)
+    {
+        return Err(busy(running.is_eval));
+    }
     Ok(Outcome::Done)
+}
+
+/// Whether the client may call this command with these arguments. Scripts ask for each of their commands.
+///
+/// # Errors
+/// Why it may not.
+pub fn check_permission(_: &Server, client: &Client, row: &'static Row, _: Argv<'_>) -> Result<(), CommandError> {
+    if !client.authenticated && !row.command.flags.contains(Flags::NO_AUTH) {
+        return Err(NO_AUTH);
+    }
+    Ok(())
+}
+
+/// A command's flags; for one that runs a script, those that follow from what the script says of itself.
+fn effective_flags(server: &Server, row: &'static Row, argv: Argv<'_>) -> Flags {
+    match row.command.script_flags {
+        Some(told) => told(server, argv).map_or(row.command.flags, |flags| flags.command_flags(row.command.flags)),
+        None => row.command.flags,
+    }
+}
+
+/// The answer while a script has been running for too long.
+pub fn busy(is_eval: bool) -> CommandError {
+    CommandError::fixed(if is_eval {
+        "BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+    } else {
+        "BUSY Valkey is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    })
 }
 
 /// Whether `enable-debug-command` or `enable-module-command` lets this client use DEBUG or MODULE.
@@ -158,14 +192,14 @@ fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, e
     client.reply.error(&error.0);
 }
 
-fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>) {
+fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>, flags: Flags) {
     if client.flags.intersects(ClientFlags::DIRTY_CAS | ClientFlags::DIRTY_EXEC) {
         // EXEC will fail anyway: keep no memory for it.
         client.reply.simple("QUEUED");
         return;
     }
     let t = client.transaction.get_or_insert_with(Transaction::default);
-    t.flags |= row.command.flags & (Flags::WRITE | Flags::READONLY | Flags::DENYOOM | Flags::MAY_REPLICATE);
+    t.flags |= flags & (Flags::WRITE | Flags::READONLY | Flags::DENYOOM | Flags::MAY_REPLICATE);
     t.queue.push((row, argv.to_owned()));
     client.reply.simple("QUEUED");
 }
@@ -201,7 +235,10 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     }
     if let Err(e) = &result {
         server.stats.command(row.id).failed += 1;
-        server.stats.error(e.code());
+        // A script's error may be that of a command which it called.
+        if !std::mem::take(&mut server.scripting.error_counted) {
+            server.stats.error(e.code());
+        }
         client.reply.error(&e.0);
         server.note_error_reply(client, Some(row), e);
     }
@@ -274,7 +311,7 @@ fn finish_call(server: &mut Server, client: &mut Client, db: usize, changed: boo
             client.last_write_offset = server.repl.offset();
             return;
         }
-        server.propagation.ops.push(Op { db, argv: argv.to_owned() });
+        server.propagation.ops.push(Op::new(db, argv.to_owned()));
     }
     server.propagation.ops.extend(given);
 }
@@ -282,7 +319,7 @@ fn finish_call(server: &mut Server, client: &mut Client, db: usize, changed: boo
 fn propagate_deletion(server: &mut Server, db: usize, key: &[u8], lazily: bool) {
     if server.wants_propagation() {
         let name: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-        server.propagation.ops.push(Op { db, argv: OwnedArgv::new([name, key]) });
+        server.propagation.ops.push(Op::new(db, OwnedArgv::new([name, key])));
     }
 }
 
@@ -296,7 +333,7 @@ pub fn take_effects(server: &mut Server) {
                 if server.wants_propagation() {
                     let args: Vec<&[u8]> =
                         [b"HDEL", &*key].into_iter().chain(fields.iter().map(Vec::as_slice)).collect();
-                    server.propagation.ops.push(Op { db, argv: OwnedArgv::new(args) });
+                    server.propagation.ops.push(Op::new(db, OwnedArgv::new(args)));
                 }
             }
             // Client-side caching is not served yet, and nobody asks the keyspace for these.

@@ -36,6 +36,11 @@ impl<'a> View<'a> {
         self.server.clients.iter().chain(Some(self.caller))
     }
 
+    /// Bytes that an interpreter of scripts holds.
+    pub fn vm(&self, kind: crate::scripting::vm::Kind) -> u64 {
+        self.server.scripting.vm_memory(kind) as u64
+    }
+
     /// Memory figures, taken once.
     pub fn memory(&self) -> &info_memory::Figures {
         self.memory.get_or_init(|| info_memory::Figures::take(self))

@@ -2,6 +2,7 @@
 
 use super::info::{Part, View, fields, human, ratio};
 use crate::memory;
+use crate::scripting::vm::Kind;
 
 /// `# Memory`
 pub const MEMORY: &[Part] = &[fields! {
@@ -22,6 +23,19 @@ pub const MEMORY: &[Part] = &[fields! {
     allocator_muzzy: |v| v.memory().muzzy,
     total_system_memory: |_| crate::sys::total_memory(),
     total_system_memory_human: |_| human(crate::sys::total_memory()),
+    used_memory_lua: |v| v.vm(Kind::Eval),
+    used_memory_vm_eval: |v| v.vm(Kind::Eval),
+    used_memory_lua_human: |v| human(v.vm(Kind::Eval)),
+    used_memory_scripts_eval: |v| v.server.scripting.cache.memory(),
+    number_of_cached_scripts: |v| v.server.scripting.cache.len(),
+    number_of_functions: |v| v.server.scripting.libraries.functions(),
+    number_of_libraries: |v| v.server.scripting.libraries.len(),
+    used_memory_vm_functions: |v| v.vm(Kind::Functions),
+    used_memory_vm_total: |v| v.vm(Kind::Eval) + v.vm(Kind::Functions),
+    used_memory_vm_total_human: |v| human(v.vm(Kind::Eval) + v.vm(Kind::Functions)),
+    used_memory_functions: |v| v.server.scripting.libraries.memory(),
+    used_memory_scripts: |v| script_memory(v),
+    used_memory_scripts_human: |v| human(script_memory(v)),
     maxmemory: |v| v.server.config.maxmemory,
     maxmemory_human: |v| human(v.server.config.maxmemory),
     maxmemory_policy: |v| directive(v, "maxmemory-policy"),
@@ -96,7 +110,12 @@ impl Figures {
             stream,
             backlog: stream.min(server.config.repl_backlog_size),
             tables: tables as u64,
-            overhead: server.startup_memory + stream + (tables + clients + server.persistence.aof.pending()) as u64,
+            overhead: server.startup_memory
+                + stream
+                + (tables + clients + server.persistence.aof.pending()) as u64
+                + view.vm(Kind::Eval)
+                + view.vm(Kind::Functions)
+                + script_memory(view),
         }
     }
 
@@ -109,6 +128,12 @@ impl Figures {
     pub fn since_start(&self) -> u64 {
         self.used.saturating_sub(self.startup)
     }
+}
+
+/// The texts of scripts and libraries, and what is known of them.
+fn script_memory(view: &View<'_>) -> u64 {
+    let scripting = &view.server.scripting;
+    (scripting.cache.memory() + scripting.libraries.memory()) as u64
 }
 
 /// `a` of `b`, as text; 100 % at most.

@@ -31,7 +31,7 @@ pub const STATS: &[Part] = &[fields! {
     expire_cycle_cpu_milliseconds: |v| s(v).expire_us / 1000,
     evicted_keys: |v| v.server.keyspace.stats().evicted,
     evicted_clients: |_| 0,
-    evicted_scripts: |_| 0,
+    evicted_scripts: |v| s(v).evicted_scripts,
     keyspace_hits: |v| v.server.keyspace.stats().hits,
     keyspace_misses: |v| v.server.keyspace.stats().misses,
     pubsub_channels: |v| v.server.pubsub.count(Kind::Channel),

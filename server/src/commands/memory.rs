@@ -77,6 +77,8 @@ fn stats(ctx: &mut Ctx<'_>) -> CommandResult {
         ("clients.normal", bytes(clients.normal_memory as u64)),
         ("cluster.links", bytes(0)),
         ("aof.buffer", bytes(ctx.server.persistence.aof.pending() as u64)),
+        ("lua.caches", bytes(ctx.server.scripting.cache.memory() as u64)),
+        ("functions.caches", bytes(ctx.server.scripting.libraries.memory() as u64)),
     ];
     let after = [
         ("overhead.db.hashtable.lut", bytes(memory.tables)),

@@ -24,6 +24,7 @@ pub mod error;
 pub mod expire;
 pub mod geo;
 pub mod geo_search;
+pub mod function;
 pub mod hash;
 pub mod hash_expire;
 mod hash_fields;
@@ -55,6 +56,7 @@ pub mod pubsub;
 pub mod redact;
 pub mod replication;
 pub mod scan;
+pub mod script;
 pub mod server;
 pub mod set;
 pub mod set_algebra;
@@ -106,6 +108,7 @@ static GROUPS: &[&[Command]] = &[
     expire::COMMANDS,
     geo::COMMANDS,
     geo_search::COMMANDS,
+    function::COMMANDS,
     hash::COMMANDS,
     hash_expire::COMMANDS,
     hash_getset::COMMANDS,
@@ -126,6 +129,7 @@ static GROUPS: &[&[Command]] = &[
     pubsub::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
+    script::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     set_algebra::COMMANDS,

@@ -158,6 +158,13 @@ fn shutdown(ctx: &mut Ctx<'_>) -> CommandResult {
         ctx.reply().ok();
         return Ok(());
     }
+    if let Some(running) = ctx.server.scripting.running.as_ref().filter(|running| running.busy.is_some()) {
+        // What is half done is not saved, and replicas are not waited for.
+        if !options.has(ShutdownOptions::NOSAVE) {
+            return Err(super::dispatch::busy(running.is_eval));
+        }
+        options |= ShutdownOptions::NOW;
+    }
     if !options.has(ShutdownOptions::NOW) && ctx.client.flags.contains(crate::client::ClientFlags::IN_EXEC) {
         return Err(CommandError::fixed("ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"));
     }

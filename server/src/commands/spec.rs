@@ -6,6 +6,8 @@ use super::context::Ctx;
 use super::error::CommandError;
 use super::key_use::KeyUse;
 use crate::resp::{Argv, ReplyBuf};
+use crate::scripting::flags::ScriptFlags;
+use crate::server::Server;
 
 /// The function of a command. What it returns as an error is the reply.
 pub type Handler = fn(&mut Ctx<'_>) -> Result<(), CommandError>;
@@ -58,6 +60,8 @@ bitflags! {
         const ALLOW_BUSY = 1 << 20;
         /// Comes upon keys that it was not given (SCAN, RANDOMKEY): those it deletes for having expired are propagated one by one.
         const TOUCHES_ARBITRARY_KEYS = 1 << 21;
+        /// May be called without any of the keys that it can have.
+        const NO_MANDATORY_KEYS = 1 << 26;
     }
 }
 
@@ -243,7 +247,12 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// What a client that waited in vain is answered.
     pub timeout_reply: fn(&mut ReplyBuf),
+    /// For commands that run a script: what the script that the arguments name says of itself, if it is known.
+    pub script_flags: Option<ScriptFlagsOf>,
 }
+
+/// See [`Command::script_flags`].
+pub type ScriptFlagsOf = fn(&Server, Argv<'_>) -> Option<ScriptFlags>;
 
 impl Command {
     /// A row with no keys and no flags.
@@ -263,6 +272,7 @@ impl Command {
             handler,
             subcommands: &[],
             timeout_reply: ReplyBuf::null_array,
+            script_flags: None,
         }
     }
 
@@ -312,6 +322,12 @@ impl Command {
     /// Sets what a client that waited in vain is answered, where that is not a null array.
     pub const fn timeout_reply(mut self, reply: fn(&mut ReplyBuf)) -> Self {
         self.timeout_reply = reply;
+        self
+    }
+
+    /// Says how the flags of the script that it runs are told.
+    pub const fn runs_script(mut self, flags: ScriptFlagsOf) -> Self {
+        self.script_flags = Some(flags);
         self
     }
 

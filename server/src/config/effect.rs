@@ -31,6 +31,8 @@ pub enum Effect {
     GoodReplicas,
     /// Changes the rate of the background work.
     Hz,
+    /// Makes the interpreter of scripts anew.
+    Interpreters,
     /// Starts or stops I/O threads.
     IoThreads,
     /// Tells the allocator.

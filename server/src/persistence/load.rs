@@ -142,10 +142,20 @@ impl Server {
         }
     }
 
-    /// Drops all data, elsewhere.
+    /// Drops all data, the libraries of functions among them, elsewhere.
     pub fn flush_everything(&mut self) {
         let old = self.keyspace.flush(None);
         self.bio.free_garbage(old);
+        let retired = self.scripting.flush_functions();
+        self.free_retired(retired, true);
+    }
+
+    /// Drops an interpreter with its scripts, here or elsewhere.
+    pub fn free_retired(&mut self, retired: crate::scripting::Retired, elsewhere: bool) {
+        // What a script that runs is part of has other users.
+        if elsewhere && self.scripting.running.is_none() {
+            self.bio.free(retired);
+        }
     }
 
     /// Takes up the history at the position that the loaded files stand for: a primary's replicas, and a replica
@@ -246,8 +256,8 @@ impl Sink for Loader<'_> {
         }
     }
 
-    fn function(&mut self, _code: &[u8]) -> Result<(), String> {
-        Err("The file holds a function library, and this server has no functions yet".to_owned())
+    fn function(&mut self, code: &[u8]) -> Result<(), String> {
+        self.server.load_stored_library(code, self.place.replace)
     }
 
     fn progress(&mut self, bytes: u64) -> Result<(), String> {

@@ -120,7 +120,8 @@ fn write_all(
     };
     let total = server.keyspace.total_keys() as u64;
     let report = |keys| reporter.into_iter().for_each(|r| r.send(keys, total));
-    save_keyspace(out, &server.keyspace, [], &aux, &options, report)?;
+    let functions = server.scripting.libraries.iter().map(|library| &*library.code);
+    save_keyspace(out, &server.keyspace, functions, &aux, &options, report)?;
     report(total);
     Ok(())
 }

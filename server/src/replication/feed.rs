@@ -3,7 +3,7 @@
 use crate::resp::Argv;
 use crate::resp::argv::encode_command;
 use crate::server::Server;
-use crate::server::propagation::Op;
+use crate::server::propagation::{Op, Targets};
 
 impl Server {
     /// Whether anybody wants to know of writes: replicas (now or by partial sync later) or the append-only file.
@@ -20,6 +20,9 @@ impl Server {
             // A writable replica's own writes are its own business, as in Valkey.
             return self.log_own_ops(&ops, streamed);
         }
+        if ops.iter().any(|op| op.targets != Targets::ALL) {
+            return self.propagate_selectively(&ops);
+        }
         let transaction = ops.len() > 1;
         let mut bytes = Vec::with_capacity(64);
         if transaction {
@@ -32,6 +35,39 @@ impl Server {
             bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
         }
         self.feed_bytes(&bytes);
+    }
+
+    /// Sends operations of which a script said who gets them. The file parts from the stream with them.
+    fn propagate_selectively(&mut self, ops: &[Op]) {
+        let encode = |server: &mut Server, chosen: &[&Op]| {
+            let mut bytes = Vec::new();
+            if chosen.len() > 1 {
+                bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+            }
+            for op in chosen {
+                server.encode_op(&mut bytes, op.db, op.argv.argv());
+            }
+            if chosen.len() > 1 {
+                bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+            }
+            bytes
+        };
+        let to_replicas: Vec<&Op> = ops.iter().filter(|op| op.targets.replicas).collect();
+        let bytes = encode(self, &to_replicas);
+        self.feed_stream(&bytes);
+        self.repl.data_offset = self.repl.history.offset;
+        if self.persistence.aof.is_on() {
+            self.repl.stream_db = None;
+            let to_file: Vec<&Op> = ops.iter().filter(|op| op.targets.aof).collect();
+            let bytes = encode(self, &to_file);
+            self.persistence.aof.append_foreign(&bytes);
+            self.repl.stream_db = None;
+        }
+    }
+
+    /// Whom the script under way, if one is, wants to get what it writes.
+    pub fn propagation_targets(&self) -> Targets {
+        self.scripting.running.as_ref().map_or(Targets::ALL, |running| running.targets)
     }
 
     /// Sends the operations of the outermost call each by itself: deletions of keys that have nothing to do with each other.

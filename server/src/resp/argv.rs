@@ -81,16 +81,9 @@ impl OwnedArgv {
     /// Copies `args` into one allocation, encoded as a RESP array.
     pub fn new<'b>(args: impl IntoIterator<Item = &'b [u8], IntoIter: ExactSizeIterator>) -> Self {
         let args = args.into_iter();
-        let mut spans = Vec::with_capacity(args.len());
-        let mut bytes = Vec::with_capacity(32 * args.len());
-        encode_header(&mut bytes, b'*', args.len());
-        for arg in args {
-            encode_header(&mut bytes, b'$', arg.len());
-            spans.push(Span { start: bytes.len() as u32, len: arg.len() as u32 });
-            bytes.extend_from_slice(arg);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        OwnedArgv { bytes: bytes.into_boxed_slice(), spans: spans.into_boxed_slice() }
+        let mut builder = ArgvBuilder::new(args.len());
+        args.for_each(|arg| builder.push(arg));
+        builder.finish()
     }
 
     /// The borrowed view that handlers take.
@@ -101,6 +94,35 @@ impl OwnedArgv {
     /// Bytes held on the heap.
     pub fn heap_size(&self) -> usize {
         self.bytes.len() + self.spans.len() * size_of::<Span>()
+    }
+}
+
+/// Makes [`OwnedArgv`] of arguments that come one by one.
+#[derive(Debug)]
+pub struct ArgvBuilder {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl ArgvBuilder {
+    /// Begins arguments, `n` of them.
+    pub fn new(n: usize) -> Self {
+        let mut bytes = Vec::with_capacity(32 * n);
+        encode_header(&mut bytes, b'*', n);
+        ArgvBuilder { bytes, spans: Vec::with_capacity(n) }
+    }
+
+    /// Adds the next one.
+    pub fn push(&mut self, arg: &[u8]) {
+        encode_header(&mut self.bytes, b'$', arg.len());
+        self.spans.push(Span { start: self.bytes.len() as u32, len: arg.len() as u32 });
+        self.bytes.extend_from_slice(arg);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// All of them.
+    pub fn finish(self) -> OwnedArgv {
+        OwnedArgv { bytes: self.bytes.into_boxed_slice(), spans: self.spans.into_boxed_slice() }
     }
 }
 

@@ -48,6 +48,11 @@ impl Server {
             Effect::Eviction if self.config.maxmemory > 0 => {
                 self.evict_to_limit();
             }
+            // The scripts are compiled anew when they are called; functions keep what they were loaded with.
+            Effect::Interpreters => {
+                let retired = self.scripting.flush_scripts();
+                self.free_retired(retired, true);
+            }
             Effect::SyncReplication | Effect::Quorum => self.note_acknowledgement(),
             // Read where they are used, or without an effect in this server (which the start says).
             _ => {}

@@ -69,8 +69,8 @@ impl Server {
     /// Shows a command to the monitors.
     pub fn feed_monitors(&mut self, client: &Client, row: &Row, argv: Argv<'_>) {
         let now = crate::sys::unix_us();
-        let mut line =
-            format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, client.db, client.peer).into_bytes();
+        let peer = if client.flags.contains(ClientFlags::IN_SCRIPT) { "lua" } else { &client.peer };
+        let mut line = format!("+{}.{:06} [{} {peer}]", now / 1_000_000, now % 1_000_000, client.db).into_bytes();
         for (i, arg) in argv.iter().enumerate() {
             line.extend_from_slice(b" \"");
             let shown: &[u8] = if is_secret(row, argv, i) { b"(redacted)" } else { arg };
@@ -296,7 +296,9 @@ impl Server {
     /// # Errors
     /// Valkey's reasons in Valkey's order, then this server's own.
     pub fn check_writable(&self, flags: Flags) -> Result<(), CommandError> {
-        self.persistence.check_disk(self)?;
+        if flags.contains(Flags::WRITE) {
+            self.persistence.check_disk(self)?;
+        }
         if self.is_primary() && self.config.min_replicas_to_write > 0 && flags.contains(Flags::WRITE) {
             let good = self.repl.good_replicas(self);
             if good < self.config.min_replicas_to_write as usize {

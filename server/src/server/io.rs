@@ -137,6 +137,10 @@ impl Server {
     /// Executes a client's buffered requests until it must wait or none is left.
     pub fn execute_input(&mut self, client: &mut Client) {
         if client.is_primary() {
+            // The stream goes on when the script that keeps the server busy has ended.
+            if self.scripting.is_busy() {
+                return;
+            }
             return self.execute_stream(client);
         }
         // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.

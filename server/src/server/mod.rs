@@ -29,6 +29,7 @@ use crate::net::poll::Poll;
 use crate::net::waker::Mailbox;
 use crate::persistence::Persistence;
 use crate::replication::Replication;
+use crate::scripting::Scripting;
 
 pub use commandlog::CommandLog;
 pub use pause::Pauses;
@@ -103,6 +104,8 @@ pub struct Server {
     pub active_expire: bool,
     /// Connections that MIGRATE keeps.
     pub peers: crate::net::peers::Peers,
+    /// Scripts and functions.
+    pub scripting: Scripting,
     /// What DEBUG switched, for tests.
     pub debug: debug::Switches,
     /// Depth of calls: 1 in a command, 2 in a command of EXEC.

@@ -12,6 +12,29 @@ pub struct Op {
     pub db: usize,
     /// The command.
     pub argv: OwnedArgv,
+    /// Who gets it.
+    pub targets: Targets,
+}
+
+impl Op {
+    /// A command for everybody.
+    pub fn new(db: usize, argv: OwnedArgv) -> Self {
+        Op { db, argv, targets: Targets::ALL }
+    }
+}
+
+/// Who gets an operation. Scripts may choose (`server.set_repl`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// The append-only file.
+    pub aof: bool,
+    /// The replicas.
+    pub replicas: bool,
+}
+
+impl Targets {
+    /// Everybody.
+    pub const ALL: Targets = Targets { aof: true, replicas: true };
 }
 
 /// What the call under way wants to have propagated.
@@ -39,13 +62,13 @@ pub enum Verdict {
 impl Propagation {
     /// Propagates `args` instead of the call itself; a second replacement adds to the first.
     pub fn replace(&mut self, db: usize, args: &[&[u8]]) {
-        self.given.push(Op { db, argv: OwnedArgv::new(args.iter().copied()) });
+        self.given.push(Op::new(db, OwnedArgv::new(args.iter().copied())));
         self.suppressed = true;
     }
 
     /// Propagates `args` in addition.
     pub fn push(&mut self, db: usize, args: &[&[u8]]) {
-        self.given.push(Op { db, argv: OwnedArgv::new(args.iter().copied()) });
+        self.given.push(Op::new(db, OwnedArgv::new(args.iter().copied())));
     }
 
     /// Keeps the call itself out.

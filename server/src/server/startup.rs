@@ -108,6 +108,7 @@ impl Server {
             serving_ready: false,
             active_expire: true,
             peers: crate::net::peers::Peers::default(),
+            scripting: crate::scripting::Scripting::default(),
             debug: super::debug::Switches::default(),
             pauses: Pauses::default(),
             loaded_position: None,

@@ -47,6 +47,8 @@ pub struct Stats {
     pub client_query_limit_disconnections: u64,
     pub unexpected_error_replies: u64,
     pub denied_logins: u64,
+    /// Scripts of EVAL that had to make room for others.
+    pub evicted_scripts: u64,
     /// Time spent in active expiry, in microseconds.
     pub expire_us: u64,
     /// Objects that background threads had freed at the last reset.

@@ -74,6 +74,36 @@ impl Server {
         }
     }
 
+    /// Serves clients for an instant, while a script runs: they are answered BUSY, and may have it killed. Time stands still for
+    /// the script.
+    pub fn serve_while_busy(&mut self) {
+        let (now, proto) = (self.now_ms(), self.current_proto);
+        let mut events = Vec::new();
+        if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
+            self.update_clock();
+            for event in events {
+                if matches!(event.token, Token::Listener(_) | Token::Client(_) | Token::Metrics(_)) {
+                    self.serve_event(event);
+                }
+            }
+            self.flush_output();
+            self.close_marked();
+        }
+        self.keyspace.set_now_ms(now);
+        self.current_proto = proto;
+    }
+
+    /// A script that kept the server busy ended: our primary's stream, which had to wait, goes on.
+    pub fn busy_script_ended(&mut self) {
+        let waiting: Vec<u32> = self.clients.iter().filter(|c| c.is_primary()).map(|c| c.slot).collect();
+        for slot in waiting {
+            if let Some(mut client) = self.clients.take(slot) {
+                self.clients.queue_input(&mut client);
+                self.clients.put_back(client);
+            }
+        }
+    }
+
     /// The last bytes of a snapshot whose child is gone have been taken.
     fn end_transfer_if_drained(&mut self) {
         if self.persistence.transfer_outlives_child && self.transfer_drained() {

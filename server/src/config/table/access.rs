@@ -35,9 +35,9 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Percentiles of latency in INFO.
     latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], "latency-tracking-info-percentiles", Percentiles, None, Acts;
     /// Milliseconds after which a script answers others with BUSY; 0 for never.
-    busy_reply_threshold: u64 = 5000, "busy-reply-threshold" | "lua-time-limit", number(0, LONG_MAX), None, NoEffectHere;
+    busy_reply_threshold: u64 = 5000, "busy-reply-threshold" | "lua-time-limit", number(0, LONG_MAX), None, Acts;
     /// Lets scripts use what can break out of their sandbox.
-    lua_enable_insecure_api: bool = false, "lua-enable-insecure-api" | "lua-enable-deprecated-api", flag(), None, NoEffectHere, Hidden, Protected;
+    lua_enable_insecure_api: bool = false, "lua-enable-insecure-api" | "lua-enable-deprecated-api", flag(), Interpreters, Acts, Hidden, Protected;
     /// Keys that client side caching remembers; 0 for no limit.
     tracking_table_max_keys: usize = 1_000_000, "tracking-table-max-keys", number(0, LONG_MAX), None, NoEffectHere;
     /// Answers as Redis OSS where Valkey differs in names only.

@@ -10,12 +10,15 @@ use crate::server::Server;
 /// Elements of a collection in one command.
 const BATCH: usize = 64;
 
-/// Writes all keys as commands that make them.
+/// Writes all function libraries and all keys as commands that make them.
 ///
 /// # Errors
 /// Those of writing.
 pub fn write(server: &Server, out: &mut impl Write) -> io::Result<()> {
     let mut bytes = Vec::new();
+    for library in server.scripting.libraries.iter() {
+        encode_command(&mut bytes, [&b"FUNCTION"[..], b"LOAD", &library.code]);
+    }
     for db in server.keyspace.dbs() {
         if db.is_empty() {
             continue;

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use super::crc64;
 use super::error::{ErrorKind, RdbError, Result};
-use super::format::{VERSION, ValueType, VersionCheck, version_accepted};
+use super::format::{VERSION, ValueType, VersionCheck, opcode, version_accepted};
 use super::object_load::{ValueOptions, load_value};
 use super::object_save;
-use super::reader::Reader;
+use super::reader::{Reader, Text};
 use super::writer::{Compressor, Writer};
 use crate::data::value::{Value, ValueRef};
 
@@ -41,6 +41,51 @@ fn write<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io::Result<()
     writer.byte(object_save::value_type(value).code())?;
     object_save::save_value(writer, value)?;
     writer.flush()
+}
+
+/// The payload for function libraries, by their codes.
+pub fn functions<'c>(codes: impl Iterator<Item = &'c [u8]>, compression: bool) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut writer = Writer::with_parts(&mut payload, BUFFER, false, compression.then(Compressor::default));
+    let written = codes.into_iter().try_for_each(|code| {
+        writer.byte(opcode::FUNCTION)?;
+        writer.string(code)
+    });
+    let written = written.and_then(|()| writer.flush());
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    drop(writer);
+    payload.extend_from_slice(&(VERSION as u16).to_le_bytes());
+    payload.extend_from_slice(&crc64::checksum(&payload).to_le_bytes());
+    payload
+}
+
+/// The codes of function libraries in a payload. The checksum may be left aside, for tests.
+///
+/// # Errors
+/// What is wrong with it, as FUNCTION RESTORE answers.
+pub fn functions_of(
+    payload: &[u8],
+    check: VersionCheck,
+    skip_checksum: bool,
+) -> std::result::Result<Vec<Vec<u8>>, String> {
+    let body = verify(payload, check, skip_checksum).ok_or("DUMP payload version or checksum are wrong")?;
+    let mut reader = Reader::new(body);
+    let mut codes = Vec::new();
+    while reader.offset() < body.len() as u64 {
+        match reader.byte() {
+            Ok(opcode::FUNCTION) => {}
+            Ok(opcode::FUNCTION_PRE_GA) => return Err("Pre-GA function format not supported".to_owned()),
+            Ok(_) => return Err("given type is not a function".to_owned()),
+            Err(_) => return Err("can not read data type".to_owned()),
+        }
+        let code = reader.string().map_err(|_| "failed loading the given functions payload")?;
+        codes.push(match code {
+            Text::Int(number) => number.to_string().into_bytes(),
+            Text::Borrowed(bytes) => bytes.to_vec(),
+            Text::Owned(bytes) => bytes,
+        });
+    }
+    Ok(codes)
 }
 
 /// Why a payload is refused, as RESTORE answers.

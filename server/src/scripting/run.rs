@@ -1,0 +1,176 @@
+//! A script's run, from the command that calls it to the reply.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use mlua::{Function, Value};
+
+use super::call::{Call, Work};
+use super::flags::ScriptFlags;
+use super::to_reply::{self, ScriptError, Writer};
+use super::vm::Kind;
+use super::{Running, lend, text};
+use crate::commands::spec::Flags;
+use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::server::Server;
+use crate::server::propagation::Targets;
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Run {
+    /// Which interpreter has it.
+    pub kind: Kind,
+    /// Its digest or name.
+    pub name: Vec<u8>,
+    /// Its flags.
+    pub flags: ScriptFlags,
+    /// Itself.
+    pub function: Function,
+    /// Which of the command's arguments are keys. The arguments of the script follow them.
+    pub keys: Range<usize>,
+}
+
+/// The arguments that are keys, told by the number of them.
+///
+/// # Errors
+/// When there can't be so many.
+pub fn keys(count: i64, argc: usize) -> Result<Range<usize>, CommandError> {
+    const FIRST: usize = 3;
+    match usize::try_from(count) {
+        Err(_) => Err(CommandError::fixed("ERR Number of keys can't be negative")),
+        Ok(n) if n > argc - FIRST => {
+            Err(CommandError::fixed("ERR Number of keys can't be greater than number of args"))
+        }
+        Ok(n) => Ok(FIRST..FIRST + n),
+    }
+}
+
+impl Run {
+    /// Runs it, and answers with its result.
+    ///
+    /// # Errors
+    /// Why it may not run, or what it failed with.
+    pub fn run(self, ctx: &mut Ctx<'_>) -> CommandResult {
+        let read_only = ctx.row.command.flags.contains(Flags::READONLY);
+        let obeyed = ctx.client.is_trusted_source();
+        admit(ctx.server, self.flags, read_only, obeyed)?;
+        let declared = !self.flags.contains(ScriptFlags::UNDECLARED);
+        let insecure = ctx.server.config.lua_enable_insecure_api;
+        let program = ctx.server.scripting.vm(self.kind, insecure)?.program(self.function, self.kind);
+        let mut client = ctx.server.scripting.borrow_client(ctx.client);
+        ctx.server.scripting.running = Some(Running {
+            is_eval: self.kind == Kind::Eval,
+            name: self.name,
+            since: Instant::now(),
+            read_only: read_only || declared && self.flags.contains(ScriptFlags::NO_WRITES),
+            allow_oom: declared && self.flags.contains(ScriptFlags::ALLOW_OOM),
+            wrote: false,
+            obeyed,
+            killed: false,
+            busy: None,
+            targets: Targets::ALL,
+        });
+        let argv = ctx.argv;
+        let outcome = {
+            let mut call = Call { server: ctx.server, work: Work::Run { client: &mut client, argv } };
+            let (keys, args) = (argv.tail(self.keys.start), argv.tail(self.keys.end));
+            lend::lend(&mut call, || program.run(keys.iter().take(self.keys.len()), args.iter()))
+        };
+        let resp3 = client.reply.resp3();
+        ctx.server.scripting.return_client(client);
+        let running = ctx.server.scripting.running.take();
+        // What it called is propagated, not itself.
+        ctx.propagate_nothing();
+        if let Some(Running { busy: Some(_), .. }) = running {
+            ctx.server.busy_script_ended();
+        }
+        let name = running.map(|running| running.name).unwrap_or_default();
+        match outcome {
+            Ok((true, value)) => answer(ctx, &value, resp3),
+            Ok((false, error)) => Err(failure(ctx.server, &name, &error)),
+            Err(error) => Err(broken(&name, &text::of(&error))),
+        }
+    }
+}
+
+/// Whether a script may run at all: where it declares what it does, that is looked at before.
+fn admit(server: &Server, flags: ScriptFlags, read_only: bool, obeyed: bool) -> CommandResult {
+    let stale = server.serves_no_stale_data();
+    if flags.contains(ScriptFlags::UNDECLARED) {
+        return match stale {
+            true => Err(CommandError::fixed(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            )),
+            false => Ok(()),
+        };
+    }
+    if stale && !flags.contains(ScriptFlags::ALLOW_STALE) {
+        return Err(CommandError::fixed(
+            "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.",
+        ));
+    }
+    if !flags.contains(ScriptFlags::NO_WRITES) {
+        if !server.is_primary() && server.config.replica_read_only && !obeyed {
+            return Err(CommandError::fixed("READONLY Can not run script with write flag on readonly replica"));
+        }
+        if read_only {
+            return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
+        }
+        if !obeyed {
+            server.check_writable(Flags::WRITE)?;
+        }
+    }
+    let full = server.config.maxmemory > 0 && server.scripting.out_of_memory && !obeyed;
+    if full && !flags.intersects(ScriptFlags::ALLOW_OOM | ScriptFlags::NO_WRITES) {
+        return Err(CommandError::fixed(
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+        ));
+    }
+    Ok(())
+}
+
+/// Answers with a script's result. An error that it returned is one of the command's.
+fn answer(ctx: &mut Ctx<'_>, value: &Value, resp3: bool) -> CommandResult {
+    let memory = |e: mlua::Error| CommandError::text(format!("ERR {}", text::of(&e)));
+    if let Some(table) = value.as_table()
+        && let Some(ScriptError { text, counted }) = to_reply::error_of(table).map_err(memory)?
+    {
+        ctx.server.scripting.error_counted = counted;
+        return Err(CommandError::bytes(text));
+    }
+    let position = ctx.client.reply.position();
+    let mut writer = Writer { reply: &mut ctx.client.reply, resp3, errors: Vec::new() };
+    let written = writer.value(value, 0);
+    for code in writer.errors {
+        ctx.server.stats.error(&code);
+    }
+    if let Err(error) = written {
+        ctx.client.reply.truncate(position);
+        return Err(memory(error));
+    }
+    Ok(())
+}
+
+/// The error that a script ended with, with the place where it came about.
+fn failure(server: &mut Server, name: &[u8], error: &Value) -> CommandError {
+    let Some(table) = error.as_table() else {
+        let why = error.as_string().map_or_else(|| "execution failure".to_owned(), |why| why.to_string_lossy());
+        return broken(name, &why);
+    };
+    let (text, counted) = match to_reply::error_of(table) {
+        Ok(Some(ScriptError { text, counted })) => (text, counted),
+        _ => (b"ERR unknown error".to_vec(), false),
+    };
+    server.scripting.error_counted = counted;
+    let place = |key: &str| table.raw_get::<Value>(key).ok();
+    let (Some(Value::String(source)), Some(Value::Integer(line))) = (place("source"), place("line")) else {
+        return CommandError::bytes(text);
+    };
+    let place = [b" script: on ", &*source.as_bytes(), format!(":{line}.").as_bytes()].concat();
+    CommandError::bytes([text, place].concat())
+}
+
+fn broken(name: &[u8], why: &str) -> CommandError {
+    let why: String = why.chars().take(100).collect();
+    CommandError::text(format!("ERR Error running script {}, {why}", String::from_utf8_lossy(name)))
+}

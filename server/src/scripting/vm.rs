@@ -1,0 +1,152 @@
+//! A Lua interpreter, with what scripts may use and nothing else.
+
+use std::fmt;
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
+
+use super::{api, lend, libs};
+
+/// Instructions between two looks at the clock.
+const INSTRUCTIONS: u32 = 100_000;
+/// Names of programs in error messages. The interpreter's parser (5.1.5) does not protect the string that it makes of such a name
+/// from its own garbage collector; where an equal one is in use, it uses that. So these are kept for ever.
+const SCRIPT: &str = "@user_script";
+const FUNCTION: &str = "@user_function";
+
+/// What an interpreter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Scripts of EVAL.
+    Eval,
+    /// Libraries of FUNCTION LOAD.
+    Functions,
+}
+
+/// An interpreter.
+pub struct Vm {
+    lua: Lua,
+    /// Calls a function with keys and arguments: whether it succeeded, and its result or error.
+    run: Function,
+    /// Puts the globals in place that a library sees while it is loaded, or those that its functions see.
+    loading: Function,
+    /// What scripts see as globals, but for their protection.
+    globals: Table,
+}
+
+/// A script or function to run, apart from the server that runs it.
+pub struct Program {
+    lua: Lua,
+    run: Function,
+    function: Function,
+    /// Where EVAL's scripts find their keys and arguments.
+    globals: Option<Table>,
+}
+
+impl Vm {
+    /// An interpreter. `insecure`: with what `lua-enable-insecure-api` allows.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn new(kind: Kind, insecure: bool) -> Result<Vm> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS | StdLib::DEBUG;
+        let options = LuaOptions::new().catch_rust_panics(false);
+        // SAFETY: what makes these libraries unsafe is `debug`, and loading programs from bytes. The prelude keeps both to itself: of
+        // `debug` it uses `getinfo`, and it refuses bytes to `load` and `loadstring`.
+        let lua = unsafe { Lua::unsafe_new_with(libraries, options) };
+        let native = api::table(&lua)?;
+        libs::register(&lua, &native)?;
+        native.raw_set("insecure", insecure)?;
+        native.raw_set("functions", kind == Kind::Functions)?;
+        native.raw_set("names", [SCRIPT, FUNCTION])?;
+        let made: Table = lua.load(include_str!("prelude.lua")).set_name("@prelude").call(native)?;
+        let vm =
+            Vm { run: made.raw_get("run")?, loading: made.raw_get("loading")?, globals: made.raw_get("globals")?, lua };
+        vm.lua.set_globals(made.raw_get("environment")?)?;
+        vm.lua.set_named_registry_value("prelude", made)?;
+        vm.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
+            lend::with(|call| call.tick()).unwrap_or(Ok(())).map(|()| VmState::Continue)
+        })?;
+        Ok(vm)
+    }
+
+    /// Bytes that it holds.
+    pub fn memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    /// Compiles a script.
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub fn compile(&self, text: &[u8]) -> Result<Function> {
+        self.compile_as(SCRIPT, text)
+    }
+
+    /// Compiles a library, for [`Program::load`].
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub fn compile_library(&self, text: &[u8]) -> Result<Function> {
+        self.compile_as(FUNCTION, text)
+    }
+
+    fn compile_as(&self, name: &str, text: &[u8]) -> Result<Function> {
+        // Lua would take it for a compiled program, and believe what it says.
+        if text.starts_with(b"\x1b") {
+            return Err(mlua::Error::runtime(format!("{}:1: unexpected symbol near '<\\27>'", &name[1..])));
+        }
+        self.lua.load(text).set_name(name).set_mode(ChunkMode::Text).into_function()
+    }
+
+    /// A function of this interpreter, ready to be run.
+    pub fn program(&self, function: Function, kind: Kind) -> Program {
+        Program {
+            lua: self.lua.clone(),
+            run: self.run.clone(),
+            function,
+            globals: (kind == Kind::Eval).then(|| self.globals.clone()),
+        }
+    }
+
+    /// Puts the globals for loading libraries in place, or takes them away.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn set_loading(&self, on: bool) -> Result<()> {
+        self.loading.call(on)
+    }
+}
+
+impl Program {
+    /// Runs it: whether it succeeded, and its result or its error.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn run<'k>(
+        &self,
+        keys: impl ExactSizeIterator<Item = &'k [u8]>,
+        args: impl ExactSizeIterator<Item = &'k [u8]>,
+    ) -> Result<(bool, Value)> {
+        let (keys, args) = (self.array(keys)?, self.array(args)?);
+        if let Some(globals) = &self.globals {
+            globals.raw_set("KEYS", &keys)?;
+            globals.raw_set("ARGV", &args)?;
+        }
+        self.run.call((&self.function, keys, args))
+    }
+
+    fn array<'k>(&self, items: impl ExactSizeIterator<Item = &'k [u8]>) -> Result<Table> {
+        let table = self.lua.create_table_with_capacity(items.len(), 0)?;
+        for (i, item) in items.enumerate() {
+            table.raw_set(i + 1, self.lua.create_string(item)?)?;
+        }
+        Ok(table)
+    }
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vm").field("memory", &self.memory()).finish_non_exhaustive()
+    }
+}
