@@ -3,6 +3,7 @@
 //! A request's way is one line: `net` reads, `resp` parses, `commands` looks up, checks and executes on `keyspace`,
 //! `replication` and `persistence` append, `net` writes.
 
+pub mod acl;
 pub mod bio;
 pub mod cli;
 pub mod client;

@@ -14,8 +14,8 @@ impl Client {
     }
 
     /// The user that it is logged in as.
-    pub fn user(&self) -> &'static str {
-        if self.is_primary() { "(superuser)" } else { "default" }
+    pub fn user_name(&self) -> &[u8] {
+        self.user.as_ref().map_or(b"(superuser)", |user| user.name())
     }
 
     /// Its states, a letter each; `N` for none.
@@ -108,7 +108,7 @@ impl Server {
         put("tot-mem", &size(client.memory() + argv_memory));
         put("events", if client.interest == Interest::ReadWrite { b"rw" } else { b"r" });
         put("cmd", client.last_command.map_or("NULL", |row| row.full_name.as_str()).as_bytes());
-        put("user", client.user().as_bytes());
+        put("user", client.user_name());
         // Client-side caching is what redirects, and there is none.
         put("redir", b"-1");
         put("resp", &number(i64::from(client.reply.proto)));

@@ -6,6 +6,7 @@ pub mod pubsub;
 pub mod registry;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use bitflags::bitflags;
 
@@ -13,6 +14,7 @@ pub use blocked::Blocked;
 pub use pubsub::PubSub;
 pub use registry::Clients;
 
+use crate::acl::User;
 use crate::commands::Row;
 use crate::net::{Interest, Stream};
 use crate::replication::primary::ReplicaState;
@@ -67,6 +69,8 @@ bitflags! {
         const CAPA_REDIRECT = 1 << 19;
         /// CLIENT IMPORT-SOURCE: sees what has expired, while `import-mode` is on.
         const IMPORT_SOURCE = 1 << 20;
+        /// Was logged in once: whoever was may have long answers.
+        const KNOWN = 1 << 21;
     }
 }
 
@@ -75,6 +79,8 @@ bitflags! {
 pub struct Transaction {
     /// In the order they came.
     pub queue: Vec<(&'static Row, OwnedArgv)>,
+    /// The database that a queued SELECT selects.
+    pub db: Option<usize>,
     /// Flags of all of them together, to tell whether EXEC writes.
     pub flags: crate::commands::Flags,
 }
@@ -108,7 +114,9 @@ pub struct Client {
     pub lib_name: Vec<u8>,
     /// CLIENT SETINFO LIB-VER.
     pub lib_version: Vec<u8>,
-    /// Whether a password was given, or none is needed.
+    /// Who it is logged in as; `None` for what is no connection of a user: its commands need no permission.
+    pub user: Option<Rc<User>>,
+    /// Whether it logged in, or did not need to when it came.
     pub authenticated: bool,
     /// Queued commands, between MULTI and EXEC.
     pub transaction: Option<Transaction>,
@@ -163,6 +171,7 @@ impl Client {
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_version: Vec::new(),
+            user: None,
             authenticated: true,
             transaction: None,
             retry: None,

@@ -19,7 +19,6 @@ const fn row(name: &'static str, arity: i16, handler: super::Handler) -> Command
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[row("client", -2, container)
-    .acl(super::Category::CONNECTION)
     .doc("2.4.0", "Looks at connections and at this one.")
     .subcommands(&[
         row("caching", 3, caching)

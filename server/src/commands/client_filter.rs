@@ -103,7 +103,7 @@ impl Test {
             Test::LocalAddress(address) => client.local.as_bytes() == address,
             Test::Ip(ip) => ip_of(&client.peer).as_bytes() == ip,
             Test::Class(class) => client.kind() == *class,
-            Test::User(user) => client.user().as_bytes() == user,
+            Test::User(user) => client.user_name() == user,
             Test::MinAge(seconds) => (now_ms - client.created_ms) / 1000 >= *seconds,
             Test::MinIdle(seconds) => (now_ms - client.active_ms) / 1000 >= *seconds,
             Test::Flags(letters) => {
@@ -129,7 +129,7 @@ fn parse_test(ctx: &Ctx<'_>, name: &[u8], wanted: bool, value: &[u8]) -> Result<
         b"laddr" => Test::LocalAddress(text),
         b"ip" => Test::Ip(text),
         b"type" => Test::Class(class_named(value)?),
-        b"user" if value != b"default" => return Err(quoting("No such user '", value, "'")),
+        b"user" if ctx.server.acl.get(value).is_none() => return Err(quoting("No such user '", value, "'")),
         b"user" => Test::User(text),
         b"maxage" if wanted => Test::MinAge(seconds("maxage", value)?),
         b"idle" if wanted => Test::MinIdle(seconds("idle", value)?),

@@ -1,7 +1,8 @@
 //! CONFIG.
 
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, help};
-use crate::config::{Circumstances, SetError, Users, os_text, rewrite};
+use crate::acl::Acl;
+use crate::config::{Circumstances, SetError, Users, os_text, rewrite, words};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
@@ -87,11 +88,21 @@ fn resetstat(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
+/// What stands after `user` in the configuration file. Words that the file would split are quoted.
+fn user_lines(acl: &Acl) -> Vec<Vec<u8>> {
+    let quoted =
+        |line: Vec<u8>| line.split(|byte| *byte == b' ').map(words::quote_if_needed).collect::<Vec<_>>().join(&b' ');
+    acl.lines().into_iter().map(quoted).collect()
+}
+
 fn rewrite_file(ctx: &mut Ctx<'_>) -> CommandResult {
     let Some(path) = &ctx.server.config_file else {
         return Err(CommandError::fixed("ERR The server is running without a config file"));
     };
-    if let Err(e) = rewrite(path, &ctx.server.config, Users::Here(&[])) {
+    let lines = user_lines(&ctx.server.acl);
+    let in_file = !ctx.server.config.aclfile.is_empty();
+    let users = if in_file { Users::InAclFile } else { Users::Here(&lines) };
+    if let Err(e) = rewrite(path, &ctx.server.config, users) {
         log_warning!("CONFIG REWRITE failed: {e}");
         return Err(CommandError::text(format!("ERR Rewriting config file: {}", os_text(&e))));
     }

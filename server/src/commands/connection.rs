@@ -1,10 +1,11 @@
 //! The connection itself: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET.
 
 use super::error::{BAD_DB, NOT_INTEGER, SYNTAX};
+use super::spec::Databases;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
-use crate::client::{Client, ClientFlags};
+use crate::client::ClientFlags;
 use crate::resp::number::parse_i64;
-use crate::server::{REDIS_VERSION, Server, VALKEY_VERSION};
+use crate::server::{REDIS_VERSION, VALKEY_VERSION};
 
 const LOGIN: Flags = Flags::NOSCRIPT
     .union(Flags::LOADING)
@@ -25,6 +26,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("6.0.0", "Chooses the protocol version, with a password if one is needed."),
     Command::new("select", 2, Group::Connection, select)
         .flags(Flags::LOADING.union(Flags::STALE).union(Flags::FAST).union(Flags::ALLOW_BUSY))
+        .databases(Databases::Named(&[1]))
         .doc("1.0.0", "Chooses the database."),
     Command::new("quit", -1, Group::Connection, quit)
         .flags(LOGIN.union(Flags::NOT_QUEUED))
@@ -59,20 +61,8 @@ fn echo(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Compares without telling by its time how much was right.
-fn same_secret(a: &[u8], b: &[u8]) -> bool {
-    let longest = a.len().max(b.len());
-    let mut different = a.len() ^ b.len();
-    for i in 0..longest {
-        different |= usize::from(a.get(i).copied().unwrap_or(0) ^ b.get(i).copied().unwrap_or(0));
-    }
-    different == 0
-}
-
-fn log_in(server: &Server, client: &mut Client, user: &[u8], password: &[u8]) -> CommandResult {
-    let secret = &server.config.requirepass;
-    if user == b"default" && (secret.is_empty() || same_secret(secret, password)) {
-        client.authenticated = true;
+fn log_in(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> CommandResult {
+    if ctx.server.log_in(ctx.client, ctx.argv.get(0), user, password) {
         return Ok(());
     }
     Err(CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled."))
@@ -83,12 +73,12 @@ fn auth(ctx: &mut Ctx<'_>) -> CommandResult {
         return Err(SYNTAX);
     }
     let (user, password) = if ctx.argc() == 3 { (ctx.arg(1), ctx.arg(2)) } else { (&b"default"[..], ctx.arg(1)) };
-    if ctx.argc() == 2 && ctx.server.config.requirepass.is_empty() {
+    if ctx.argc() == 2 && ctx.server.acl.default_user().rights().nopass {
         return Err(CommandError::fixed(
             "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
         ));
     }
-    log_in(ctx.server, ctx.client, user, password)?;
+    log_in(ctx, user, password)?;
     ctx.reply().ok();
     Ok(())
 }
@@ -105,10 +95,10 @@ fn hello(ctx: &mut Ctx<'_>) -> CommandResult {
         proto = Some(n as u8);
         i = 2;
     }
-    let mut name = None;
+    let (mut name, mut credentials) = (None, None);
     while i < ctx.argc() {
         if ctx.is(i, "auth") && i + 2 < ctx.argc() {
-            log_in(ctx.server, ctx.client, ctx.arg(i + 1), ctx.arg(i + 2))?;
+            credentials = Some((ctx.arg(i + 1), ctx.arg(i + 2)));
             i += 3;
         } else if ctx.is(i, "setname") && i + 1 < ctx.argc() {
             name = Some(ctx.arg(i + 1));
@@ -121,7 +111,11 @@ fn hello(ctx: &mut Ctx<'_>) -> CommandResult {
             return Err(CommandError::bytes(text));
         }
     }
-    if !ctx.client.authenticated {
+    // The last AUTH counts.
+    if let Some((user, password)) = credentials {
+        log_in(ctx, user, password)?;
+    }
+    if ctx.server.must_log_in(ctx.client) {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
@@ -192,7 +186,7 @@ fn reset(ctx: &mut Ctx<'_>) -> CommandResult {
     client.name.clear();
     client.reply.proto = 2;
     client.reply.muted = false;
-    client.authenticated = ctx.server.config.requirepass.is_empty();
+    ctx.server.set_default_user(client);
     client.reply.simple("RESET");
     Ok(())
 }

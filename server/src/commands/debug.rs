@@ -41,6 +41,7 @@ const ANY: usize = usize::MAX;
 
 static SUBCOMMANDS: &[Sub] = &[
     sub("change-repl-id", 2..=2, change_repl_id, "", "Begins a replication history that continues nothing."),
+    sub("client-enforce-reply-list", 3..=3, enforce_reply_list, "<0|1>", "Whether every answer counts as a long one."),
     sub("dict-resizing", 3..=3, dict_resizing, "<0|1>", "Whether tables grow and shrink."),
     sub("digest", 2..=2, digest, "", "Returns a digest of the whole data set."),
     sub("digest-value", 2..=ANY, digest_value, "<key> [<key> ...]", "Returns digests of values."),
@@ -124,6 +125,12 @@ fn switch(ctx: &Ctx<'_>) -> Result<bool, CommandError> {
 fn change_repl_id(ctx: &mut Ctx<'_>) -> CommandResult {
     log_notice!("Changing replication IDs after receiving change-repl-id");
     ctx.server.repl.history.restart();
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn enforce_reply_list(ctx: &mut Ctx<'_>) -> CommandResult {
+    ctx.server.debug.enforce_reply_list = switch(ctx)?;
     ctx.reply().ok();
     Ok(())
 }

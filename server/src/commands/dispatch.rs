@@ -8,11 +8,13 @@ use super::spec::Flags;
 use super::table::{self, Row};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::keyspace::{Effect, ExpiryRule};
+use crate::resp::number::parse_i64;
 use crate::resp::{Argv, OwnedArgv};
 use crate::server::Server;
 use crate::server::commandlog::Call;
 use crate::server::latency::Event;
 use crate::server::propagation::{Op, Verdict};
+use crate::server::users::context_of;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +56,17 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
 fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv<'_>) -> Result<Outcome, CommandError> {
     let flags = effective_flags(server, row, argv);
     let trusted = client.is_trusted_source();
-    check_permission(server, client, row, argv)?;
+    if !flags.contains(Flags::NO_AUTH) && server.must_log_in(client) {
+        return Err(NO_AUTH);
+    }
     if flags.contains(Flags::PROTECTED) {
         check_protected(server, client, row)?;
     }
     if flags.contains(Flags::NO_MULTI) && client.transaction.is_some() {
         return Err(CommandError::text(format!("ERR Command '{}' not allowed inside a transaction", row.full_name)));
+    }
+    if let Err(denied) = server.check_permission(client, row, argv, context_of(client)) {
+        return Err(CommandError::bytes([b"NOPERM ", &*server.denial_text(client, row, denied)].concat()));
     }
     if trusted {
         return Ok(Outcome::Done);
@@ -118,17 +125,6 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     Ok(Outcome::Done)
 }
 
-/// Whether the client may call this command with these arguments. Scripts ask for each of their commands.
-///
-/// # Errors
-/// Why it may not.
-pub fn check_permission(_: &Server, client: &Client, row: &'static Row, _: Argv<'_>) -> Result<(), CommandError> {
-    if !client.authenticated && !row.command.flags.contains(Flags::NO_AUTH) {
-        return Err(NO_AUTH);
-    }
-    Ok(())
-}
-
 /// A command's flags; for one that runs a script, those that follow from what the script says of itself.
 fn effective_flags(server: &Server, row: &'static Row, argv: Argv<'_>) -> Flags {
     match row.command.script_flags {
@@ -170,7 +166,7 @@ const PUBSUB_MODE: &[&str] =
     &["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset"];
 
 /// Answers with an error that came before execution; inside MULTI the transaction is spoiled.
-fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, error: &CommandError) {
+pub fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row>, error: &CommandError) {
     if client.transaction.is_some() {
         client.flags |= ClientFlags::DIRTY_EXEC;
     }
@@ -200,6 +196,9 @@ fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>, flags: Flags) {
     }
     let t = client.transaction.get_or_insert_with(Transaction::default);
     t.flags |= flags & (Flags::WRITE | Flags::READONLY | Flags::DENYOOM | Flags::MAY_REPLICATE);
+    if row.command.name == "select" {
+        t.db = parse_i64(argv.get(1)).and_then(|db| usize::try_from(db).ok()).or(t.db);
+    }
     t.queue.push((row, argv.to_owned()));
     client.reply.simple("QUEUED");
 }

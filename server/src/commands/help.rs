@@ -20,7 +20,7 @@ fn help(ctx: &mut Ctx<'_>) -> CommandResult {
 
 /// The refusal of a subcommand whose arguments are too many.
 pub fn refusal(ctx: &Ctx<'_>) -> CommandError {
-    let sub = ctx.row.command.name;
+    let sub = String::from_utf8_lossy(ctx.arg(1));
     let container = ctx.row.full_name.split('|').next().unwrap_or_default().to_ascii_uppercase();
     CommandError::text(format!(
         "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."

@@ -63,11 +63,11 @@ pub const STATS: &[Part] = &[fields! {
     instantaneous_eventloop_duration_usec: |v| {
         s(v).turns.busy_rate.per_second().checked_div(s(v).turns.rate.per_second()).unwrap_or(0)
     },
-    acl_access_denied_auth: |v| s(v).denied_logins,
-    acl_access_denied_cmd: |_| 0,
-    acl_access_denied_key: |_| 0,
-    acl_access_denied_channel: |_| 0,
-    acl_access_denied_db: |_| 0,
+    acl_access_denied_auth: |v| s(v).denied.logins,
+    acl_access_denied_cmd: |v| s(v).denied.commands,
+    acl_access_denied_key: |v| s(v).denied.keys,
+    acl_access_denied_channel: |v| s(v).denied.channels,
+    acl_access_denied_db: |v| s(v).denied.databases,
 }];
 
 /// `# Debug`

@@ -1,12 +1,13 @@
 //! Keys of any type: DEL, EXISTS, TYPE, KEYS, RENAME, COPY, MOVE and others.
 
 use super::error::{BAD_DB, NO_SUCH_KEY, SYNTAX};
+use super::spec::Databases;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::table::Keyed;
 use crate::glob;
 use crate::keyspace::Lookup;
-use crate::resp::ReplyBuf;
+use crate::resp::{Argv, ReplyBuf};
 
 const READ: Flags = Flags::READONLY.union(Flags::FAST);
 const CHANGE: Flags = Flags::WRITE.union(Flags::FAST);
@@ -58,17 +59,24 @@ pub const COMMANDS: &[Command] = &[
     Command::new("move", 3, Group::Generic, move_)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .databases(Databases::SelectedAnd(|_| vec![2]))
         .doc("1.0.0", "Moves a key to another database."),
     Command::new("copy", -3, Group::Generic, copy)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST_TWO)
         .uses(&[KeyUse::READS, KeyUse::OVERWRITES])
+        .databases(Databases::SelectedAnd(copy_databases))
         .doc("6.2.0", "Copies the value of a key to another key."),
 ];
 
 const BEYOND_INT: CommandError =
     CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
 const SAME_OBJECT: CommandError = CommandError::fixed("ERR source and destination objects are the same");
+
+/// The number after each DB, of which the last one counts.
+fn copy_databases(argv: Argv<'_>) -> Vec<usize> {
+    (3..argv.len().saturating_sub(1)).filter(|i| argv.get(*i).eq_ignore_ascii_case(b"db")).map(|i| i + 1).collect()
+}
 
 fn del(ctx: &mut Ctx<'_>) -> CommandResult {
     let lazily = ctx.server.config.lazyfree_lazy_user_del;

@@ -17,8 +17,12 @@ const fn row(name: &'static str, arity: i16, handler: super::Handler) -> Command
 pub const COMMANDS: &[Command] = &[
     row("psubscribe", -2, |ctx| subscribe(ctx, Kind::Pattern))
         .flags(SUBSCRIBE)
+        .channels(Kind::Pattern, true)
         .doc("2.0.0", "Listens to the channels that match patterns."),
-    row("publish", 3, |ctx| publish(ctx, Kind::Channel)).flags(PUBLISH).doc("2.0.0", "Sends a message to a channel."),
+    row("publish", 3, |ctx| publish(ctx, Kind::Channel))
+        .flags(PUBLISH)
+        .channels(Kind::Channel, false)
+        .doc("2.0.0", "Sends a message to a channel."),
     row("pubsub", -2, container).doc("2.8.0", "Looks at channels and their listeners.").subcommands(&[
         row("channels", -2, |ctx| channels(ctx, Kind::Channel))
             .flags(LOOK)
@@ -45,12 +49,17 @@ pub const COMMANDS: &[Command] = &[
     row("spublish", 3, |ctx| publish(ctx, Kind::Shard))
         .flags(PUBLISH)
         .keys(Keys::FIRST)
+        .channels(Kind::Shard, false)
         .doc("7.0.0", "Sends a message to a shard channel."),
     row("ssubscribe", -2, |ctx| subscribe(ctx, Kind::Shard))
         .flags(SUBSCRIBE)
         .keys(Keys::ALL)
+        .channels(Kind::Shard, true)
         .doc("7.0.0", "Listens to shard channels."),
-    row("subscribe", -2, |ctx| subscribe(ctx, Kind::Channel)).flags(SUBSCRIBE).doc("2.0.0", "Listens to channels."),
+    row("subscribe", -2, |ctx| subscribe(ctx, Kind::Channel))
+        .flags(SUBSCRIBE)
+        .channels(Kind::Channel, true)
+        .doc("2.0.0", "Listens to channels."),
     row("sunsubscribe", -1, |ctx| unsubscribe(ctx, Kind::Shard))
         .flags(SUBSCRIBE)
         .keys(Keys::ALL)

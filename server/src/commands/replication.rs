@@ -35,11 +35,11 @@ pub const COMMANDS: &[Command] = &[
         .doc("2.8.12", "Returns the server's role in replication."),
     Command::new("wait", 3, Group::Generic, wait)
         .flags(Flags::BLOCKING)
-        .acl(super::Category::CONNECTION)
+        .acl_instead_of_group(super::Category::CONNECTION)
         .doc("3.0.0", "Waits until replicas acknowledged the writes of this connection."),
     Command::new("waitaof", 4, Group::Generic, waitaof)
         .flags(Flags::BLOCKING)
-        .acl(super::Category::CONNECTION)
+        .acl_instead_of_group(super::Category::CONNECTION)
         .doc("7.2.0", "Waits until the writes of this connection are on disk, here and on replicas."),
     Command::new("failover", -1, Group::Server, failover)
         .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE))

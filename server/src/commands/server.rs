@@ -1,6 +1,7 @@
 //! The data set as a whole, and the time: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME.
 
 use super::error::{BAD_DB, SYNTAX};
+use super::spec::Databases;
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group};
 use crate::persistence::child::Purpose;
 use crate::resp::number::parse_i64;
@@ -13,6 +14,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("1.0.0", "Returns the number of keys in the database."),
     Command::new("flushall", -1, Group::Server, flushall)
         .flags(Flags::WRITE)
+        .databases(Databases::All)
         .acl(Category::KEYSPACE.union(Category::DANGEROUS))
         .doc("1.0.0", "Removes all keys from all databases."),
     Command::new("flushdb", -1, Group::Server, flushdb)
@@ -21,6 +23,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("1.0.0", "Removes all keys from the database."),
     Command::new("swapdb", 3, Group::Server, swapdb)
         .flags(Flags::WRITE.union(Flags::FAST))
+        .databases(Databases::Named(&[1, 2]))
         .acl(Category::KEYSPACE.union(Category::DANGEROUS))
         .doc("4.0.0", "Exchanges the contents of two databases."),
     Command::new("time", 1, Group::Server, time)

@@ -3,6 +3,7 @@
 use super::error::{SYNTAX, WRONG_TYPE};
 use super::string::reply_elem;
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
+use crate::acl::Call;
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::list::{End, List};
@@ -20,12 +21,12 @@ pub const COMMANDS: &[Command] = &[
         .flags(Flags::WRITE.union(Flags::DENYOOM).union(Flags::MOVABLE_KEYS))
         .keys(Keys::Dynamic(sort_keys))
         .uses(&[KeyUse::READS, KeyUse::OVERWRITES])
-        .acl(CATEGORIES)
+        .acl_instead_of_group(CATEGORIES)
         .doc("1.0.0", "Sorts the elements of a list, set or sorted set, and returns or stores them."),
     Command::new("sort_ro", -2, Group::Generic, sort)
         .flags(Flags::READONLY.union(Flags::MOVABLE_KEYS))
         .keys(Keys::FIRST)
-        .acl(CATEGORIES)
+        .acl_instead_of_group(CATEGORIES)
         .doc("7.0.0", "Sorts the elements of a list, set or sorted set, and returns them."),
 ];
 
@@ -109,8 +110,26 @@ impl<'a> Options<'a> {
     }
 }
 
+/// BY and GET read whatever keys the elements name: only a user who may read every key may do that.
+fn check_permission(ctx: &Ctx<'_>, options: &Options<'_>) -> CommandResult {
+    let Some(user) = &ctx.client.user else { return Ok(()) };
+    let by = options.by.is_some_and(|pattern| pattern.contains(&b'*'));
+    let get = options.get.iter().any(|pattern| *pattern != b"#");
+    if user.is_unlimited() || !(by || get) {
+        return Ok(());
+    }
+    let (row, argv) = (ctx.row, ctx.argv);
+    let call = Call { row, argv, db: ctx.client.db, databases: ctx.server.config.databases };
+    if user.rights().allows_with_any_key(call, KeyUse::READS) {
+        return Ok(());
+    }
+    let option = if by { "BY" } else { "GET" };
+    Err(CommandError::text(format!("ERR {option} option of SORT denied due to insufficient ACL permissions.")))
+}
+
 fn sort(ctx: &mut Ctx<'_>) -> CommandResult {
     let mut options = Options::parse(ctx)?;
+    check_permission(ctx, &options)?;
     let key = ctx.arg(1);
     let db = ctx.db();
     let mut is_set = false;

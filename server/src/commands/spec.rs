@@ -5,6 +5,7 @@ use bitflags::bitflags;
 use super::context::Ctx;
 use super::error::CommandError;
 use super::key_use::KeyUse;
+use crate::client::pubsub::Kind;
 use crate::resp::{Argv, ReplyBuf};
 use crate::scripting::flags::ScriptFlags;
 use crate::server::Server;
@@ -144,7 +145,8 @@ impl Group {
             Group::Set => Category::SET,
             Group::SortedSet => Category::SORTEDSET,
             Group::Hash => Category::HASH,
-            Group::PubSub => Category::PUBSUB,
+            // Those that are have the flag.
+            Group::PubSub => Category::empty(),
             Group::Transactions => Category::TRANSACTION,
             Group::Connection => Category::CONNECTION,
             Group::Server => Category::empty(),
@@ -216,6 +218,35 @@ impl Keys {
     }
 }
 
+/// The databases that a command works on, for users who may not use all of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Databases {
+    /// The selected one, if it works on data at all.
+    Selected,
+    /// Those whose numbers are the arguments at these indexes.
+    Named(&'static [usize]),
+    /// The selected one, and those whose numbers are the arguments at the indexes that the function returns.
+    SelectedAnd(fn(Argv<'_>) -> Vec<usize>),
+    /// All of them.
+    All,
+}
+
+/// The channels among a command's arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels {
+    /// What they are.
+    pub kind: Kind,
+    /// Whether all arguments are; else it is the first.
+    pub all: bool,
+}
+
+impl Channels {
+    /// Their indexes among `argc` arguments.
+    pub fn indexes(self, argc: usize) -> std::ops::Range<usize> {
+        1..if self.all { argc } else { argc.min(2) }
+    }
+}
+
 /// A command's row. Built with the `const` methods below; see any group's file for examples.
 #[derive(Debug)]
 pub struct Command {
@@ -233,6 +264,12 @@ pub struct Command {
     pub uses: &'static [KeyUse],
     /// What it does with its keys, where the arguments tell.
     pub use_by_arguments: Option<fn(Argv<'_>) -> KeyUse>,
+    /// See [`Databases`].
+    pub databases: Databases,
+    /// The channels that it publishes to or subscribes to.
+    pub channels: Option<Channels>,
+    /// Whether the group gives an ACL category.
+    pub group_is_category: bool,
     /// See [`Group`].
     pub group: Group,
     /// The Valkey or Redis version that brought it.
@@ -265,6 +302,9 @@ impl Command {
             keys: Keys::None,
             uses: &[],
             use_by_arguments: None,
+            databases: Databases::Selected,
+            channels: None,
+            group_is_category: true,
             group,
             since: "1.0.0",
             summary: "",
@@ -298,6 +338,24 @@ impl Command {
     pub const fn use_by_arguments(mut self, uses: fn(Argv<'_>) -> KeyUse) -> Self {
         self.use_by_arguments = Some(uses);
         self
+    }
+
+    /// Sets the databases that it works on.
+    pub const fn databases(mut self, databases: Databases) -> Self {
+        self.databases = databases;
+        self
+    }
+
+    /// Sets the channels that it publishes or subscribes to: the first argument, or all of them.
+    pub const fn channels(mut self, kind: Kind, all: bool) -> Self {
+        self.channels = Some(Channels { kind, all });
+        self
+    }
+
+    /// Sets the ACL categories that are not told by its flags, in place of its group's.
+    pub const fn acl_instead_of_group(mut self, categories: Category) -> Self {
+        self.group_is_category = false;
+        self.acl(categories)
     }
 
     /// Adds ACL categories.
@@ -362,7 +420,11 @@ impl Command {
     /// All its ACL categories.
     pub fn categories(&self) -> Category {
         let f = self.flags;
-        let mut c = self.extra_categories | self.group.category();
+        let mut c = self.extra_categories;
+        // A container is not called: only its subcommands do something.
+        if self.group_is_category && self.subcommands.is_empty() {
+            c |= self.group.category();
+        }
         for (flag, category) in [
             (Flags::WRITE, Category::WRITE),
             (Flags::ADMIN, Category::ADMIN | Category::DANGEROUS),

@@ -1,7 +1,7 @@
 //! The look-up of commands by name, built from the rows of all groups. Nothing lists a command twice.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::error::{CommandError, wrong_arity};
 use super::spec::Command;
@@ -19,13 +19,16 @@ pub struct Row {
     subcommands: Vec<usize>,
 }
 
+/// Ids of rows by lower-case name.
+type Names = HashMap<&'static [u8], usize, rapidhash::fast::RandomState>;
+
 struct Table {
     rows: Vec<Row>,
-    by_name: HashMap<&'static [u8], usize, rapidhash::fast::RandomState>,
+    by_name: Names,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { rows: Vec::new(), by_name: HashMap::default() };
+    let mut table = Table { rows: Vec::new(), by_name: Names::default() };
     for command in super::GROUPS.iter().copied().flatten() {
         let id = table.rows.len();
         table.rows.push(Row { command, full_name: command.name.to_owned(), id, subcommands: Vec::new() });
@@ -41,6 +44,9 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     table
 });
 
+/// The names in force, where some were changed.
+static NAMES: OnceLock<Names> = OnceLock::new();
+
 /// The longest command name that exists, with room to spare.
 const NAME_MAX: usize = 64;
 
@@ -51,15 +57,58 @@ pub fn rows() -> &'static [Row] {
 
 /// The row of a top-level command.
 pub fn find(name: &[u8]) -> Option<&'static Row> {
+    find_among(NAMES.get().unwrap_or(&TABLE.by_name), name)
+}
+
+/// The row of a top-level command, by the name that it has before `rename-command`.
+fn find_original(name: &[u8]) -> Option<&'static Row> {
+    find_among(&TABLE.by_name, name)
+}
+
+fn find_among(names: &Names, name: &[u8]) -> Option<&'static Row> {
     let mut lower = [0u8; NAME_MAX];
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    TABLE.by_name.get(&*lower).map(|id| &TABLE.rows[*id])
+    names.get(&*lower).map(|id| &TABLE.rows[*id])
+}
+
+/// Changes names of commands, one after the other; an empty new name takes the command away. Once, at start.
+///
+/// # Errors
+/// The number of the pair that is wrong, and why.
+pub fn rename<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<(), (usize, &'static str)> {
+    let mut names = TABLE.by_name.clone();
+    for (nth, (from, to)) in pairs.into_iter().enumerate() {
+        let (from, to) = (from.to_ascii_lowercase(), to.to_ascii_lowercase());
+        let id = names.remove(from.as_slice()).ok_or((nth, "No such command in rename-command"))?;
+        if to.len() > NAME_MAX {
+            return Err((nth, "Target command name is too long"));
+        }
+        if !to.is_empty() {
+            // It lives as long as the server.
+            let previous = names.insert(to.leak(), id);
+            if previous.is_some() {
+                return Err((nth, "Target command name already exists"));
+            }
+        }
+    }
+    // Whoever comes second (there is nobody) finds the names of the first.
+    let _ = NAMES.set(names);
+    Ok(())
 }
 
 /// The row for `container|sub` in one text, or for a plain name.
 pub fn find_full(name: &[u8]) -> Option<&'static Row> {
+    find_path(name, find)
+}
+
+/// The same, by the names that commands have before `rename-command`: rules of users mean those.
+pub fn find_full_original(name: &[u8]) -> Option<&'static Row> {
+    find_path(name, find_original)
+}
+
+fn find_path(name: &[u8], find: fn(&[u8]) -> Option<&'static Row>) -> Option<&'static Row> {
     match memchr::memchr(b'|', name) {
         Some(bar) => find(&name[..bar])?.find_sub(&name[bar + 1..]),
         None => find(name),

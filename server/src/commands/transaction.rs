@@ -1,7 +1,9 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use super::dispatch::call;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, Row};
+use crate::acl::Denied;
+use crate::acl::log::Context;
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::server::Server;
 
@@ -69,12 +71,30 @@ fn exec(ctx: &mut Ctx<'_>) -> CommandResult {
     ctx.reply().array(transaction.queue.len());
     // What the commands propagate is collected and goes out as one transaction when EXEC ends.
     for (row, argv) in &transaction.queue {
-        call(ctx.server, ctx.client, row, argv.argv());
+        // The user may have changed since the command was queued.
+        match ctx.server.check_permission(ctx.client, row, argv.argv(), Context::Multi) {
+            Ok(()) => call(ctx.server, ctx.client, row, argv.argv()),
+            Err(denied) => refuse_queued(ctx, row, denied),
+        }
     }
     ctx.client.flags -= ClientFlags::IN_EXEC;
     // EXEC itself is not propagated: the dispatcher puts MULTI and EXEC around what it collected.
     ctx.propagate_nothing();
     Ok(())
+}
+
+/// Answers a queued command that is no longer allowed.
+fn refuse_queued(ctx: &mut Ctx<'_>, row: &'static Row, denied: Denied) {
+    let reason = match denied {
+        Denied::Command => "no permission to execute the command or subcommand",
+        Denied::Key(_) => "no permission to touch the specified keys",
+        Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+        Denied::Database(_) => "no permission to access the database",
+    };
+    let error = CommandError::text(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+    ));
+    super::dispatch::reject(ctx.server, ctx.client, Some(row), &error);
 }
 
 fn watch(ctx: &mut Ctx<'_>) -> CommandResult {

@@ -40,7 +40,7 @@ pub fn rewrite(path: &Path, config: &Config, users: Users<'_>) -> io::Result<()>
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    replace(path, &compose(&old, config, users))
+    replace_file(path, &compose(&old, config, users))
 }
 
 /// The new text of a configuration file, given the old one.
@@ -147,7 +147,10 @@ fn known(name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Replaces a file as a whole; the new one has the old one's mode.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// When it cannot be replaced; it is then what it was.
+pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let (temporary, mut file) = temporary_beside(path)?;
     let written = (|| {
         if let Ok(old) = path.metadata() {

@@ -214,7 +214,7 @@ impl Loader<'_> {
             _ if self.server.config.lazyfree_lazy_expire => vec![b"UNLINK", key],
             _ => vec![b"DEL", key],
         };
-        self.server.propagation.ops.push(Op { db: self.place.db, argv: OwnedArgv::new(args) });
+        self.server.propagation.ops.push(Op::new(self.place.db, OwnedArgv::new(args)));
         self.server.propagate_ops(false);
     }
 }

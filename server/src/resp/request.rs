@@ -136,7 +136,9 @@ impl QueryBuf {
                 }
             }
         }
-        while self.commands.len() - self.next < BATCH && self.parsed < self.buf.len() {
+        // What comes after AUTH may be longer than what came before it.
+        let batch = if limits.authenticated { BATCH } else { 1 };
+        while self.commands.len() - self.next < batch && self.parsed < self.buf.len() {
             if !self.parse_one(limits)? {
                 break;
             }

@@ -11,7 +11,8 @@ use super::call::{Call, NOT_NOW, Registration, Work};
 use super::flags::ScriptFlags;
 use super::raise::{self, error_table};
 use super::{from_reply, lend, random};
-use crate::commands::{CommandError, dispatch, table as commands};
+use crate::acl;
+use crate::commands::{CommandError, table as commands};
 use crate::config::LogLevel;
 use crate::data::num::DoubleText;
 use crate::resp::argv::ArgvBuilder;
@@ -256,7 +257,11 @@ fn acl_check_cmd(_: &Lua, args: MultiValue) -> Result<Value> {
     let row = commands::find(argv.get(0)).map(|row| row.find_sub(argv.get(1)).unwrap_or(row));
     let Some(row) = row else { return fail("ERR Invalid command passed to server.acl_check_cmd()") };
     let may = |call: &mut Call<'_>, argv: Argv<'_>| match &call.work {
-        Work::Run { client, .. } => dispatch::check_permission(call.server, client, row, argv).is_ok(),
+        Work::Run { client, .. } => {
+            let (db, databases) = (client.db, call.server.config.databases);
+            let asked = acl::Call { row, argv, db, databases };
+            client.user.as_ref().is_none_or(|user| user.check(asked).is_ok())
+        }
         Work::Load(_) => false,
     };
     lend::with(|call| may(call, argv)).map_or_else(not_now, |may| Ok(Value::Boolean(may)))

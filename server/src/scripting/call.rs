@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mlua::{Error, Function};
 
 use super::flags::ScriptFlags;
+use crate::acl::log::Context;
 use crate::client::Client;
 use crate::commands::spec::Flags;
 use crate::commands::table::{self, Row};
@@ -141,19 +142,22 @@ impl Call<'_> {
 pub const NOT_NOW: CommandError = CommandError::fixed("ERR server.call can only be called inside a script invocation");
 
 /// The checks before a script's command, in Valkey's order.
-fn check(server: &Server, client: &Client, row: &'static Row, argv: Argv<'_>) -> Result<(), CommandError> {
+fn check(server: &mut Server, client: &Client, row: &'static Row, argv: Argv<'_>) -> Result<(), CommandError> {
     let flags = row.command.flags;
-    let Some(running) = &server.scripting.running else { return Err(NOT_NOW) };
+    if server.scripting.running.is_none() {
+        return Err(NOT_NOW);
+    }
     if flags.contains(Flags::NOSCRIPT) && !server.scripting.any_command {
         return Err(CommandError::fixed("ERR This Valkey command is not allowed from script"));
     }
     if !flags.contains(Flags::STALE) && server.serves_no_stale_data() {
         return Err(CommandError::fixed("ERR Can not execute the command on a stale replica"));
     }
-    dispatch::check_permission(server, client, row, argv).map_err(|refusal| {
-        let text = refusal.0.strip_prefix(refusal.code()).unwrap_or(&refusal.0);
-        CommandError::bytes([refusal.code(), b" ACL failure in script:", text].concat())
-    })?;
+    if let Err(denied) = server.check_permission(client, row, argv, Context::Script) {
+        let text = server.denial_text(client, row, denied);
+        return Err(CommandError::bytes([b"NOPERM ACL failure in script: ", &*text].concat()));
+    }
+    let Some(running) = &server.scripting.running else { return Err(NOT_NOW) };
     if running.read_only && flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
         return Err(CommandError::fixed("ERR Write commands are not allowed from read-only scripts."));
     }

@@ -131,6 +131,7 @@ impl Scripting {
         // As in a transaction, nothing waits.
         client.flags = caller.flags & inherited | ClientFlags::IN_SCRIPT | ClientFlags::IN_EXEC;
         client.authenticated = caller.authenticated;
+        client.user.clone_from(&caller.user);
         client.db = caller.db;
         client.reply.proto = 2;
         client.peer.clone_from(&caller.peer);
@@ -141,6 +142,7 @@ impl Scripting {
     /// Gives the stand-in back.
     fn return_client(&mut self, mut client: Box<Client>) {
         client.reply.clear();
+        client.user = None;
         self.client = Some(client);
     }
 }

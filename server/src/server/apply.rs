@@ -42,7 +42,8 @@ impl Server {
             }
             Effect::Directory => std::env::set_current_dir(crate::persistence::snapshot::data_dir(&self.config))
                 .map_err(|e| crate::config::os_text(&e))?,
-            Effect::Password => self.password_changed(),
+            // Connections stay logged in, as in Valkey.
+            Effect::Password => self.acl.set_default_password(&self.config.requirepass),
             Effect::Listen => self.listen_anew()?,
             Effect::AppendOnly => self.apply_appendonly()?,
             Effect::Eviction if self.config.maxmemory > 0 => {
@@ -68,15 +69,6 @@ impl Server {
             (LogKind::LargeReply, c.commandlog_reply_larger_than, c.commandlog_large_reply_max_len),
         ] {
             self.commandlog.set_rule(kind, Rule { threshold, max_len });
-        }
-    }
-
-    /// With a password taken away everybody is logged in; a new one leaves connections as they are, as in Valkey.
-    fn password_changed(&mut self) {
-        if self.config.requirepass.is_empty() {
-            for client in self.clients.iter_mut() {
-                client.authenticated = true;
-            }
         }
     }
 

@@ -7,6 +7,8 @@ pub struct Switches {
     pub stop_after_fork: bool,
     /// Regular work is left undone.
     pub pause_cron: bool,
+    /// No answer is small.
+    pub enforce_reply_list: bool,
     /// Keys that are loaded replace those that are there.
     pub loading_replaces: bool,
 }

@@ -175,7 +175,14 @@ impl Server {
         };
         let old_deadline = client.retry.flatten();
         self.current_proto = client.reply.proto;
-        dispatch::call(self, client, row, argv.argv());
+        // The user may have changed while the client waited.
+        match self.check_permission(client, row, argv.argv(), super::users::context_of(client)) {
+            Ok(()) => dispatch::call(self, client, row, argv.argv()),
+            Err(denied) => {
+                let text = [b"NOPERM ", &*self.denial_text(client, row, denied)].concat();
+                dispatch::reject(self, client, Some(row), &CommandError::bytes(text));
+            }
+        }
         client.retry = None;
         if client.blocked.is_none() {
             if let Some(deadline) = old_deadline {

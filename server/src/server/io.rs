@@ -14,6 +14,8 @@ use crate::resp::Limits;
 
 /// What one client may be sent in one turn, so that the others get theirs.
 const WRITE_PER_TURN: usize = 64 * 1024;
+/// Bytes of output that may wait for one who never logged in.
+const STRANGERS_OUTPUT: usize = 17 * 1024;
 
 impl Server {
     /// Accepts what waits at a listener, a bounded number at a time.
@@ -53,7 +55,7 @@ impl Server {
         stream.tune(Duration::from_secs(u64::from(self.config.tcp_keepalive)));
         let id = self.clients.next_id();
         let mut client = Client::new(id, Some(stream), self.now_ms());
-        client.authenticated = self.config.requirepass.is_empty();
+        self.set_default_user(&mut client);
         log_verbose!("Accepted {}", client.peer);
         self.register(client);
     }
@@ -73,7 +75,7 @@ impl Server {
     }
 
     fn refuses_outsiders(&self) -> bool {
-        self.config.protected_mode && self.config.requirepass.is_empty()
+        self.config.protected_mode && self.acl.default_user().rights().nopass
     }
 
     /// Reads what a client sent and executes it.
@@ -147,7 +149,8 @@ impl Server {
         let mut query = std::mem::take(&mut client.query);
         self.current_proto = client.reply.proto;
         'requests: while !client.is_waiting() && !client.is_closing() {
-            let limits = Limits { bulk: self.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
+            let limits =
+                Limits { bulk: self.config.proto_max_bulk_len as usize, authenticated: !self.must_log_in(client) };
             let parsed = query.parse(limits);
             if matches!(parsed, Ok(0)) {
                 break;
@@ -165,6 +168,7 @@ impl Server {
                 }
                 after_request(client);
                 self.clients.take_messages(client);
+                self.limit_stranger(client);
                 query.advance();
                 if client.is_waiting() || client.is_closing() {
                     break 'requests;
@@ -178,6 +182,20 @@ impl Server {
             }
         }
         client.query = query;
+    }
+
+    /// Whoever never logged in does not get to fill our memory with answers that they don't take.
+    fn limit_stranger(&mut self, client: &mut Client) {
+        if client.flags.contains(ClientFlags::KNOWN) || !self.must_log_in(client) {
+            client.flags |= ClientFlags::KNOWN;
+            return;
+        }
+        let most = if self.debug.enforce_reply_list { 0 } else { STRANGERS_OUTPUT };
+        if client.reply.pending() > most {
+            log_verbose!("Closing client {} that did not log in and has much output", client.peer);
+            self.stats.client_output_limit_disconnections += 1;
+            client.flags |= ClientFlags::CLOSE_NOW;
+        }
     }
 
     /// Sends what clients have to get, as far as their sockets take it.

@@ -16,6 +16,7 @@ pub mod startup;
 pub mod stats;
 pub mod timers;
 pub mod turn;
+pub mod users;
 
 use std::path::PathBuf;
 
@@ -76,6 +77,8 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// The data.
     pub keyspace: Keyspace,
+    /// Users.
+    pub acl: crate::acl::Acl,
     /// Connections.
     pub clients: Clients,
     /// Subscriptions.

@@ -7,6 +7,7 @@ use super::timers::Timers;
 use super::{CommandLog, Loading, Pauses, Propagation, REDIS_VERSION, Server, Stats, VALKEY_VERSION};
 use crate::bio::Bio;
 use crate::client::{Clients, PubSub};
+use crate::commands::table;
 use crate::config::{Config, Loaded};
 use crate::keyspace::Keyspace;
 use crate::log::Role;
@@ -57,16 +58,12 @@ impl Server {
     /// A message for the user, who asked for something that can't be had.
     pub fn start(loaded: Loaded) -> Result<Self, String> {
         let without_effect = loaded.without_effect();
-        if let Some(user) = loaded.users.first() {
-            return Err(user
-                .origin
-                .error("this server has no ACL users yet, only 'requirepass'")
-                .report(VALKEY_VERSION));
+        let Loaded { config, path, users, renamed_commands, .. } = loaded;
+        if !renamed_commands.is_empty() {
+            let pairs = renamed_commands.iter().map(|renamed| (renamed.from.as_slice(), renamed.to.as_slice()));
+            table::rename(pairs)
+                .map_err(|(nth, why)| renamed_commands[nth].origin.error(why).report(VALKEY_VERSION))?;
         }
-        if let Some(renamed) = loaded.renamed_commands.first() {
-            return Err(renamed.origin.error("this server can't rename commands yet").report(VALKEY_VERSION));
-        }
-        let Loaded { config, path, .. } = loaded;
         // Its name must be good after `dir` was entered, too.
         let config_file = path.map(|path| std::path::absolute(&path).unwrap_or(path));
         let dir = crate::persistence::snapshot::data_dir(&config);
@@ -93,6 +90,7 @@ impl Server {
         let mut server = Server {
             config_file,
             keyspace,
+            acl: crate::acl::Acl::default(),
             clients: Clients::default(),
             pubsub: PubSub::default(),
             repl: Replication::new(now),
@@ -131,6 +129,7 @@ impl Server {
             config,
         };
         server.apply_all_config();
+        server.load_users_at_start(&users)?;
         server.listen()?;
         server.write_pidfile();
         logo(&server);

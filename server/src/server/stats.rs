@@ -46,9 +46,9 @@ pub struct Stats {
     pub client_output_limit_disconnections: u64,
     pub client_query_limit_disconnections: u64,
     pub unexpected_error_replies: u64,
-    pub denied_logins: u64,
     /// Scripts of EVAL that had to make room for others.
     pub evicted_scripts: u64,
+    pub denied: Denied,
     /// Time spent in active expiry, in microseconds.
     pub expire_us: u64,
     /// Objects that background threads had freed at the last reset.
@@ -68,6 +68,17 @@ pub struct Stats {
     pub repl_input_rate: Rate,
     /// Output to replicas in bytes per second.
     pub repl_output_rate: Rate,
+}
+
+/// What users were denied.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Denied {
+    pub logins: u64,
+    pub commands: u64,
+    pub keys: u64,
+    pub channels: u64,
+    pub databases: u64,
 }
 
 impl Stats {

@@ -5,11 +5,11 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Password of the default user; empty for none.
     requirepass: Vec<u8> = vec![], "requirepass", optional_text(), Password, Acts, Sensitive;
     /// File of users.
-    aclfile: Vec<u8> = vec![], "aclfile", text(), None, NoEffectHere, Immutable;
+    aclfile: Vec<u8> = vec![], "aclfile", text(), None, Acts, Immutable;
     /// Entries that ACL LOG keeps.
-    acllog_max_len: usize = 128, "acllog-max-len", number(0, LONG_MAX), None, NoEffectHere;
+    acllog_max_len: usize = 128, "acllog-max-len", number(0, LONG_MAX), None, Acts;
     /// Channels of a new user.
-    acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, "acl-pubsub-default", one_of(), None, NoEffectHere;
+    acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, "acl-pubsub-default", one_of(), None, Acts;
     /// Who may set protected directives.
     enable_protected_configs: ProtectedAction = ProtectedAction::No, "enable-protected-configs", one_of(), None, Acts, Immutable;
     /// Who may use DEBUG.
