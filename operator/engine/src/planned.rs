@@ -10,19 +10,40 @@ use crate::record::{Life, Phase, Record, Why};
 use crate::rules::Rule;
 use crate::turn::{Turn, next};
 
+/// A person's wish to move the primary.
+struct Wish {
+    /// To whom; `None`: to the most advanced replica.
+    to: Option<String>,
+    /// Which one; `None`: the one of the spec.
+    id: Option<String>,
+}
+
+impl Wish {
+    /// Notes that it was carried out, or given up: it is not begun again.
+    fn granted(&self, record: Record) -> Record {
+        match &self.id {
+            Some(id) => Record { switchover_done: Some(id.clone()), ..record },
+            None => Record { placed: self.to.clone(), ..record },
+        }
+    }
+}
+
 impl<'a> Turn<'a> {
     /// Whether the primary is to move, and then to whom: begins the move, or says why it cannot.
     pub(crate) fn keep_place(&mut self, record: &'a Record, primary: &Life, answer: &Answer) -> Option<Record> {
-        let wish = self.spec.switchover.as_ref().filter(|s| record.switchover_done.as_ref() != Some(&s.id));
+        if self.spec.place.is_none() && record.placed.is_some() {
+            return Some(Record { placed: None, ..record.clone() });
+        }
+        let wish = self.wish(record);
         let unwanted = !self.stays(&primary.name) || self.spec.avoid.contains(&primary.name);
         let idle = |to: &String| *to == primary.name || !self.stays(to);
-        if let Some(wish) = wish.filter(|w| w.to.as_ref().is_some_and(idle)) {
-            return Some(Record { switchover_done: Some(wish.id.clone()), ..record.clone() });
+        if let Some(wish) = wish.as_ref().filter(|w| w.to.as_ref().is_some_and(idle)) {
+            return Some(wish.granted(record.clone()));
         }
         if (wish.is_none() && !unwanted) || record.phase != Phase::Stable {
             return None;
         }
-        let named = wish.and_then(|w| w.to.clone());
+        let named = wish.as_ref().and_then(|w| w.to.clone());
         let able =
             |s: &&Life| self.stays(&s.name) && self.fresh_life(s).is_some_and(|a| self.in_sync(a, &primary.name));
         let asked_for = record.successors.iter().filter(able).find(|s| named.as_ref() == Some(&s.name));
@@ -51,15 +72,26 @@ impl<'a> Turn<'a> {
         self.event(false, "MoveBegan", format!("{} hands over to {}", primary.name, target.name));
         let mut eligible = vec![primary.clone()];
         eligible.extend(record.successors.iter().cloned());
-        Some(Record {
+        let moving = Record {
             phase: Phase::Moving,
             epoch: record.epoch + 1,
             target: Some(target),
             eligible,
             why: Some(if wish.is_some() { Why::Requested } else { Why::Evaded }),
-            switchover_done: wish.map(|w| w.id.clone()).or_else(|| record.switchover_done.clone()),
             ..next(record)
+        };
+        Some(match wish {
+            Some(wish) => wish.granted(moving),
+            None => moving,
         })
+    }
+
+    /// A person's wish that is not carried out yet: one that was said once comes before where the spec wants the primary to be.
+    fn wish(&self, record: &Record) -> Option<Wish> {
+        let said = self.spec.switchover.as_ref().filter(|s| record.switchover_done.as_ref() != Some(&s.id));
+        let said = said.map(|s| Wish { to: s.to.clone(), id: Some(s.id.clone()) });
+        let place = || self.spec.place.clone().filter(|p| record.placed.as_ref() != Some(p));
+        said.or_else(|| Some(Wish { to: Some(place()?), id: None }))
     }
 
     /// One more step of the move.

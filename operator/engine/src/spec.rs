@@ -92,6 +92,8 @@ pub struct Spec {
     pub avoid: Vec<String>,
     /// A wish to move the primary.
     pub switchover: Option<Switchover>,
+    /// Where the primary should be: it is moved there once for each value. It does not go back there by itself after a failover.
+    pub place: Option<String>,
     /// A person's word that what is left is all there is.
     pub accept_data_loss: Option<Acceptance>,
     /// Look, say, but begin nothing; a takeover or move under way is brought to its end. Votes for the recorded primary go on: without them it would stop accepting writes.
@@ -113,6 +115,7 @@ impl Default for Spec {
             persistent: true,
             avoid: Vec::new(),
             switchover: None,
+            place: None,
             accept_data_loss: None,
             paused: false,
         }
