@@ -76,9 +76,16 @@ impl<'a> Turn<'a> {
             if !answer.failover_in_progress {
                 return None;
             }
-            self.abort_handover(record, target, answer);
-            // Our own server ends it when it is promoted.
-            return answer.fence.is_none().then_some(None);
+            if answer.fence.is_some() {
+                // Our own server ends it when it is promoted, too.
+                self.abort_handover(record, target, answer);
+                return None;
+            }
+            // The word to give up may come when a stock server has already asked the other one to take over, which then does, late.
+            // Its own time-out ends only what it has not asked yet.
+            let message = format!("{} is to hand over or to give up by itself", target.name);
+            self.say(ReasonCode::WaitingForHandover, Some(&target.name), message);
+            return Some(None);
         }
         if !self.may_be_unfenced(&target.name) {
             return None;

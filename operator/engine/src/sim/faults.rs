@@ -1,9 +1,9 @@
-//! What goes wrong: crashes, pauses, partitions, lost disks, dying operators, and what people ask for meanwhile.
+//! What goes wrong: crashes, pauses, partitions, outages, lost disks, dying operators, and what people ask for meanwhile.
 
 use super::server::{Disk, NAMES};
 use super::world::{API, Message, SLOTS, World, say};
 use crate::observe::Presence;
-use crate::spec::{Acceptance, Switchover};
+use crate::spec::{Acceptance, Spec, Switchover};
 use std::rc::Rc;
 
 impl World {
@@ -33,17 +33,64 @@ impl World {
             self.operators[k].paused = until;
             say!(self, "operator {k} pauses until {until}");
         }
+        if self.r.chance(5) {
+            let until = self.t + self.r.range(10, 80);
+            for x in 0..API {
+                self.cut(x, API, until);
+                self.cut(API, x, until);
+            }
+            say!(self, "the API server is down until {until}");
+        }
+        if self.r.chance(8) {
+            let k = self.r.below(2) as usize;
+            self.operators[k].blind = self.t + self.r.range(5, 60);
+            say!(self, "the watch of operator {k} stands still until {}", self.operators[k].blind);
+        }
+        if self.r.chance(8) {
+            let k = self.r.below(2) as usize;
+            self.operators[k].dies_after = Some(self.r.below(4));
+        }
+        if self.r.chance(10) {
+            // An annotation, a label: whoever meant to write has to read anew.
+            self.edit(|_| {});
+        }
+        self.wishes();
+    }
+
+    /// What people and the platform ask for.
+    fn wishes(&mut self) {
         if self.plan.moves && self.r.chance(if self.plan.late { 40 } else { 15 }) {
             let to = NAMES[self.any_server()].to_owned();
             let id = format!("{}", self.t);
             say!(self, "a person asks for {to}");
-            Rc::make_mut(&mut self.stored).spec.switchover = Some(Switchover { id, to: Some(to) });
+            let in_spec = self.r.chance(400);
+            self.edit(|spec| match in_spec {
+                true => spec.place = Some(to),
+                false => spec.switchover = Some(Switchover { id, to: Some(to) }),
+            });
+        }
+        if self.plan.moves && self.r.chance(10) {
+            let avoid = if self.r.chance(600) { vec![NAMES[self.any_server()].to_owned()] } else { Vec::new() };
+            say!(self, "{avoid:?} is to be restarted or drained");
+            self.edit(|spec| spec.avoid = avoid);
+        }
+        if self.plan.moves && self.r.chance(4) {
+            let paused = !self.stored.spec.paused;
+            say!(self, "a person sets paused to {paused}");
+            self.edit(|spec| spec.paused = paused);
         }
         if self.plan.scale && self.r.chance(10) {
             let n = self.r.range(1, SLOTS as u64) as u32;
             say!(self, "a person asks for {n} instances");
-            Rc::make_mut(&mut self.stored).spec.instances = n;
+            self.edit(|spec| spec.instances = n);
         }
+    }
+
+    /// Somebody writes the resource.
+    fn edit(&mut self, change: impl FnOnce(&mut Spec)) {
+        let stored = Rc::make_mut(&mut self.stored);
+        stored.version += 1;
+        change(&mut stored.spec);
     }
 
     fn any_server(&mut self) -> usize {
@@ -132,11 +179,11 @@ impl World {
             let (before, _) = self.servers[i].disk.second.take().unwrap_or_default();
             self.servers[i].disk.replid = before;
         }
-        // What a primary answered alone stands and falls with its disk.
-        let record = self.stored.record.as_ref();
-        let alone = self.plan.durability == crate::Durability::Preferred
-            && record
-                .is_some_and(|r| r.successors.is_empty() && r.primary.as_ref().is_some_and(|p| p.name == NAMES[i]));
+        // What a primary answered alone, or as the only one that is wanted, stands and falls with its disk.
+        let alone = self.stored.record.as_ref().is_some_and(|r| {
+            let may = self.plan.durability == crate::Durability::Preferred || r.members.len() <= 1;
+            may && r.successors.is_empty() && r.primary.as_ref().is_some_and(|p| p.name == NAMES[i])
+        });
         for write in lost {
             if alone || !self.servers.iter().any(|s| Self::holds(s, write)) {
                 self.writes[write as usize].excused = true;
@@ -165,16 +212,21 @@ impl World {
         }
     }
 
-    /// After the faults: a person who is asked to accept the loss of data does.
+    /// After the faults: nothing is paused or to be drained any more, and a person who is asked to accept the loss of data does.
     pub(super) fn person(&mut self) {
+        if self.stored.spec.paused || !self.stored.spec.avoid.is_empty() {
+            self.edit(|spec| {
+                spec.paused = false;
+                spec.avoid.clear();
+            });
+        }
         let asked = self.holding_since.is_some_and(|since| self.t > since + 30);
         if asked && (self.plan.disks || self.plan.scale) {
             let epoch = self.stored.record.as_ref().map_or(0, |r| r.epoch);
             let acceptance = Acceptance { epoch, instance: None };
             if self.stored.spec.accept_data_loss.as_ref() != Some(&acceptance) {
                 say!(self, "a person accepts the loss of data in epoch {epoch}");
-                let stored = Rc::make_mut(&mut self.stored);
-                stored.spec.accept_data_loss = Some(acceptance);
+                self.edit(|spec| spec.accept_data_loss = Some(acceptance));
             }
         }
     }

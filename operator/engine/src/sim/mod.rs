@@ -2,8 +2,8 @@
 //! can. At each step: at most one instance accepts writes; under `Preferred` and `Sync` nothing that was answered is lost by what a rule could
 //! prevent; the last copy is never overwritten; and when the faults stop, the set is healthy within a bounded time.
 //!
-//! `cargo test -p valkey-repl-engine --lib sim` plays some thousands; `SIM_HISTORIES=100000` (with `--release`) as many as asked for,
-//! `SIM_SEED=n` one, with its trace.
+//! `cargo test -p valkey-repl-engine` plays more than a hundred thousand; `SIM_HISTORIES=n` as many of each kind as asked for, from the seed
+//! `SIM_FROM` on; `SIM_SEED=n` one, with its trace.
 //!
 //! | module | holds |
 //! |---|---|

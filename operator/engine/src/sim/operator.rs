@@ -27,6 +27,10 @@ pub(super) struct Operator {
     busy: u64,
     waiting: [Option<u64>; SLOTS],
     lease_seen: (u64, u64),
+    /// Until then it sees nothing new of the pods.
+    pub(super) blind: u64,
+    /// It dies in the middle of its next turn, after so many of its actions.
+    pub(super) dies_after: Option<u64>,
     /// What it thought last, so that the trace says it once.
     thought: String,
 }
@@ -64,6 +68,8 @@ impl Operator {
             busy: 0,
             waiting: [None; SLOTS],
             lease_seen: (u64::MAX, 0),
+            blind: 0,
+            dies_after: None,
             thought: String::new(),
         }
     }
@@ -149,15 +155,33 @@ impl World {
         if self.plan.scale {
             self.scale_to(decision.scale_to as usize);
         }
-        if let Some(record) = decision.record {
+        let actions = usize::from(decision.record.is_some()) + decision.commands.len();
+        let survives = if actions > 0 { self.operators[k].dies_after.take() } else { None };
+        let mut left = survives.unwrap_or(u64::MAX);
+        let mut may = || {
+            let may = left > 0;
+            left = left.saturating_sub(1);
+            may
+        };
+        if let Some(record) = decision.record
+            && may()
+        {
             let version = self.operators[k].version;
             self.operators[k].busy = t + 12;
             self.send(SLOTS + k, API, Message::Write { op: k, asked: now, version, record: Box::new(record) });
         }
         for command in decision.commands {
             let Some(to) = NAMES.iter().position(|n| *n == command.instance()) else { continue };
+            if !may() {
+                break;
+            }
             say!(self, "  operator {k} tells {command:?}");
             self.send(SLOTS + k, to, Message::Tell { to, command });
+        }
+        if survives.is_some_and(|n| n < actions as u64) {
+            let until = t + self.r.range(1, 40);
+            self.operators[k].restart(t, until, &mut self.r);
+            say!(self, "operator {k} dies in the middle of its turn");
         }
     }
 
@@ -219,7 +243,7 @@ impl World {
                     op.version = stored.version;
                 }
                 op.seen.spec = stored.spec.clone();
-                for (i, presence) in stored.pods.iter().enumerate() {
+                for (i, presence) in stored.pods.iter().enumerate().filter(|_| op.blind <= t) {
                     op.seen.instances[i].presence = presence.clone();
                 }
             }

@@ -55,6 +55,7 @@ pub(super) enum Kind {
     Scale,
     Stock,
     Late,
+    Everything,
 }
 
 /// What a history of this kind contains.
@@ -83,41 +84,54 @@ pub(super) fn plan_of(kind: Kind, seed: u64) -> Plan {
         Kind::Single => Plan { instances: 1, ..base },
         Kind::Scale => Plan { scale: true, ..base },
         Kind::Late => Plan { late: true, instances: 2 + (seed % 2) as usize, ..base },
+        Kind::Everything => Plan {
+            instances: 1 + (seed % 4) as usize,
+            disks: seed % 2 == 0,
+            moves: true,
+            scale: true,
+            late: seed % 7 == 0,
+            ..base
+        },
         Kind::Stock => Plan { stock: true, instances: 2 + usize::from(seed.is_multiple_of(3)), ..base },
     }
 }
 
 #[test]
 fn a_pair_whose_disks_survive_keeps_every_answered_write_and_heals() {
-    histories(Kind::Pair, 2_000);
+    histories(Kind::Pair, 25_000);
 }
 
 #[test]
 fn instances_that_lose_their_disks_never_overwrite_the_last_copy_and_heal() {
-    histories(Kind::Disks, 1_000);
+    histories(Kind::Disks, 15_000);
 }
 
 #[test]
 fn three_and_four_instances_keep_every_answered_write_and_heal() {
-    histories(Kind::Many, 1_000);
+    histories(Kind::Many, 15_000);
 }
 
 #[test]
 fn a_single_instance_comes_back_with_what_it_has() {
-    histories(Kind::Single, 500);
+    histories(Kind::Single, 5_000);
 }
 
 #[test]
 fn the_number_of_instances_may_change_at_any_time() {
-    histories(Kind::Scale, 1_000);
+    histories(Kind::Scale, 15_000);
 }
 
 #[test]
 fn stock_servers_are_taken_over_only_when_dead_and_heal() {
-    histories(Kind::Stock, 1_000);
+    histories(Kind::Stock, 10_000);
 }
 
 #[test]
 fn messages_may_be_very_late() {
-    histories(Kind::Late, 1_000);
+    histories(Kind::Late, 10_000);
+}
+
+#[test]
+fn everything_may_go_wrong_at_once() {
+    histories(Kind::Everything, 15_000);
 }
