@@ -6,6 +6,7 @@ use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, K
 use crate::config::{NotifyEvents, RdbVersionCheck};
 use crate::data::entry::Entry;
 use crate::keyspace::{Access, Ttl};
+use crate::log_verbose;
 use crate::persistence::rdb::dump::{Dumper, RestoreError, restore as restore_value};
 use crate::persistence::rdb::format::VersionCheck;
 use crate::persistence::rdb::object_load::ValueOptions;
@@ -101,7 +102,10 @@ fn restore(ctx: &mut Ctx<'_>) -> CommandResult {
     };
     let value = restore_value(payload, check, ctx.server.skip_checksum, &value_options).map_err(|e| match e {
         RestoreError::WrongFrame => CommandError::fixed("ERR DUMP payload version or checksum are wrong"),
-        RestoreError::BadData(_) => CommandError::fixed("ERR Bad data format"),
+        RestoreError::BadData(error) => {
+            log_verbose!("Internal error in RDB, in a payload to restore: {error}");
+            CommandError::fixed("ERR Bad data format")
+        }
     })?;
     let deleted = options.replace && ctx.db().delete(key);
     let at = (ttl > 0).then(|| if options.absolute { ttl } else { ttl.saturating_add(now) });
