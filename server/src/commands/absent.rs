@@ -15,7 +15,7 @@ pub const COMMANDS: &[Command] = &[
         .flags(Flags::FAST)
         .doc("3.0.0", "Is for servers in cluster mode, which this server does not have."),
     Command::new("cluster", -2, Group::Server, |_| Err(NO_CLUSTER))
-        .flags(Flags::LOADING.union(Flags::STALE))
+        .flags(Flags::LOADING.union(Flags::STALE).union(Flags::NOSCRIPT))
         .doc("3.0.0", "Is for servers in cluster mode, which this server does not have."),
     Command::new("module", -2, Group::Server, container)
         .doc("4.0.0", "Is for modules, of which this server has none.")

@@ -74,13 +74,10 @@ fn fcall(ctx: &mut Ctx<'_>) -> CommandResult {
     let function = ctx.server.scripting.libraries.function(ctx.arg(1));
     let function = function.ok_or(CommandError::fixed("ERR Function not found"))?;
     let count = parse_i64(ctx.arg(2)).ok_or(CommandError::fixed("ERR Bad number of keys provided"))?;
-    let run = Run {
-        kind: Kind::Functions,
-        name: function.name.clone(),
-        flags: function.flags,
-        function: function.callback.clone(),
-        keys: keys(count, ctx.argc())?,
-    };
+    let keys = keys(count, ctx.argc())?;
+    let (name, flags) = (function.name.clone(), function.flags);
+    let program = ctx.server.scripting.program(Kind::Functions, &function.callback)?;
+    let run = Run { kind: Kind::Functions, name, flags, program, keys };
     run.run(ctx)
 }
 

@@ -115,8 +115,8 @@ pub(super) fn show_monitors(ctx: &mut Ctx<'_>) {
 
 fn run(ctx: &mut Ctx<'_>, digest: Digest, keys: std::ops::Range<usize>) -> CommandResult {
     let script = ctx.server.scripting.cache.get(&digest).ok_or(NO_SCRIPT)?;
-    let run =
-        Run { kind: Kind::Eval, name: digest.to_vec(), flags: script.flags, function: script.function.clone(), keys };
+    let program = ctx.server.scripting.program(Kind::Eval, &script.function)?;
+    let run = Run { kind: Kind::Eval, name: digest.to_vec(), flags: script.flags, program, keys };
     ctx.server.scripting.cache.touch(&digest);
     run.run(ctx)
 }
@@ -125,7 +125,7 @@ fn run(ctx: &mut Ctx<'_>, digest: Digest, keys: std::ops::Range<usize>) -> Comma
 fn compile(server: &mut Server, digest: Digest, body: &[u8], keep: bool) -> CommandResult {
     let (flags, start) = of_script(body).map_err(|why| CommandError::text(format!("ERR {why}")))?;
     let vm = server.scripting.vm(Kind::Eval, server.config.lua_enable_insecure_api)?;
-    let function = vm.compile(&body[start..]).map_err(|why| {
+    let function = vm.compile(&body[start..]).and_then(|function| vm.keep(function)).map_err(|why| {
         CommandError::text(format!("ERR Error compiling script (new function): {}", crate::scripting::text::of(&why)))
     })?;
     server.stats.evicted_scripts += server.scripting.cache.insert(digest, body, flags, function, keep);

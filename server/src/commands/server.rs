@@ -99,7 +99,8 @@ fn swapdb(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn time(ctx: &mut Ctx<'_>) -> CommandResult {
-    let now = crate::sys::unix_us();
+    // Within a script or a transaction time stands still.
+    let now = if ctx.server.nesting > 1 { ctx.server.clock_us } else { crate::sys::unix_us() };
     let reply = ctx.reply();
     reply.array(2);
     reply.bulk_int(now / 1_000_000);

@@ -4,6 +4,7 @@ use super::error::{SYNTAX, WRONG_TYPE};
 use super::string::reply_elem;
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::acl::Call;
+use crate::client::ClientFlags;
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::list::{End, List};
@@ -131,6 +132,7 @@ fn sort(ctx: &mut Ctx<'_>) -> CommandResult {
     let mut options = Options::parse(ctx)?;
     check_permission(ctx, &options)?;
     let key = ctx.arg(1);
+    let in_script = ctx.client.flags.contains(ClientFlags::IN_SCRIPT);
     let db = ctx.db();
     let mut is_set = false;
     let len = match db.read(key).map(|entry| entry.value()) {
@@ -143,8 +145,8 @@ fn sort(ctx: &mut Ctx<'_>) -> CommandResult {
         }
         Some(_) => return Err(WRONG_TYPE),
     };
-    if options.keeps_order() && is_set && options.store.is_some() {
-        // A set has no order of its own that a replica would share.
+    if options.keeps_order() && is_set && (options.store.is_some() || in_script) {
+        // A set has no order of its own that a replica, or a script's next run, would share.
         (options.alpha, options.by) = (true, None);
     }
     let window = options.window(len);

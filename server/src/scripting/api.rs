@@ -289,10 +289,10 @@ fn status_reply(lua: &Lua, args: MultiValue) -> Result<Value> {
     Ok(Value::Table(table))
 }
 
-fn register_function(_: &Lua, args: MultiValue) -> Result<Value> {
+fn register_function(lua: &Lua, args: MultiValue) -> Result<Value> {
     let registration = match args.len() {
-        1 => named_registration(&args[0]),
-        2 => positional_registration(&args[0], &args[1]),
+        1 => named_registration(lua, &args[0]),
+        2 => positional_registration(lua, &args[0], &args[1]),
         _ => Err(Refused::Text("wrong number of arguments to server.register_function")),
     };
     let registered = lend::with(|call| {
@@ -333,7 +333,7 @@ impl From<Error> for Refused {
 
 type Registered = std::result::Result<Registration, Refused>;
 
-fn positional_registration(name: &Value, callback: &Value) -> Registered {
+fn positional_registration(lua: &Lua, name: &Value, callback: &Value) -> Registered {
     let name = as_text(name).ok_or(Refused::Text("first argument to server.register_function must be a string"))?;
     let Some(callback) = callback.as_function() else {
         return Err(Refused::Text("second argument to server.register_function must be a function"));
@@ -342,11 +342,11 @@ fn positional_registration(name: &Value, callback: &Value) -> Registered {
         name: name.into_owned(),
         description: None,
         flags: ScriptFlags::empty(),
-        callback: callback.clone(),
+        callback: lua.create_registry_value(callback)?,
     })
 }
 
-fn named_registration(args: &Value) -> Registered {
+fn named_registration(lua: &Lua, args: &Value) -> Registered {
     let Some(args) = args.as_table() else {
         return Err(Refused::Text(
             "calling server.register_function with a single argument is only applicable to Lua table (representing named arguments).",
@@ -380,7 +380,7 @@ fn named_registration(args: &Value) -> Registered {
     }
     let name = name.ok_or(Refused::Text("server.register_function must get a function name argument"))?;
     let callback: Function = callback.ok_or(Refused::Text("server.register_function must get a callback argument"))?;
-    Ok(Registration { name, description, flags, callback })
+    Ok(Registration { name, description, flags, callback: lua.create_registry_value(callback)? })
 }
 
 fn read_flags(list: &Table) -> std::result::Result<ScriptFlags, Refused> {

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use mlua::{Error, Function};
+use mlua::Error;
 
 use super::flags::ScriptFlags;
 use crate::acl::log::Context;
+use super::vm::Handle;
 use crate::client::Client;
 use crate::commands::spec::Flags;
 use crate::commands::table::{self, Row};
@@ -54,7 +55,7 @@ pub struct Registration {
     /// Its flags.
     pub flags: ScriptFlags,
     /// Itself.
-    pub callback: Function,
+    pub callback: Handle,
 }
 
 impl Call<'_> {

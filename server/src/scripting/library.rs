@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use mlua::Function;
-
 use super::call::{Call, Load, Work};
 use super::flags::{self, ScriptFlags};
-use super::vm::Kind;
+use super::vm::{Handle, Kind};
 use super::{lend, text, to_reply};
 use crate::server::Server;
 
@@ -177,7 +175,7 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn compile_library(&mut self, code: &[u8], patience: Option<Duration>) -> Result<Library<Function>, String> {
+    pub fn compile_library(&mut self, code: &[u8], patience: Option<Duration>) -> Result<Library<Handle>, String> {
         let head = flags::of_library(code)?;
         if !is_name(&head.name) {
             return Err(BAD_NAME.to_owned());
@@ -192,7 +190,7 @@ impl Server {
         let function = function.map_err(|e| format!("Error compiling function: {}", text::of(&e)))?;
         let memory = |e: mlua::Error| format!("Error registering functions: {}", text::of(&e));
         vm.set_loading(true).map_err(memory)?;
-        let program = vm.program(function, Kind::Functions);
+        let program = vm.program_of(function, Kind::Functions);
         let load = Load { deadline: patience.map(|patience| Instant::now() + patience), functions: Vec::new() };
         let mut call = Call { server: self, work: Work::Load(load) };
         let outcome = lend::lend(&mut call, || program.run([].into_iter(), [].into_iter()));

@@ -24,14 +24,12 @@ pub mod vm;
 
 use std::time::Instant;
 
-use mlua::Function;
-
 use crate::client::{Client, ClientFlags};
 use crate::commands::CommandError;
 use crate::resp::OwnedArgv;
 use cache::Cache;
 use library::Libraries;
-use vm::{Kind, Vm};
+use vm::{Handle, Kind, Program, Vm};
 
 /// Everything that the data thread keeps for scripts and functions.
 #[derive(Debug, Default)]
@@ -39,9 +37,9 @@ pub struct Scripting {
     eval: Option<Vm>,
     functions: Option<Vm>,
     /// The scripts of EVAL and SCRIPT LOAD.
-    pub cache: Cache<Function>,
+    pub cache: Cache<Handle>,
     /// The libraries of FUNCTION LOAD.
-    pub libraries: Libraries<Function>,
+    pub libraries: Libraries<Handle>,
     /// The script under way.
     pub running: Option<Running>,
     /// The error that the call under way ends with was counted when it came about.
@@ -99,6 +97,19 @@ impl Scripting {
         }
     }
 
+    /// A function of an interpreter, ready to be run.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn program(&self, kind: Kind, function: &Handle) -> Result<Program, CommandError> {
+        let vm = match kind {
+            Kind::Eval => &self.eval,
+            Kind::Functions => &self.functions,
+        };
+        let vm = vm.as_ref().ok_or(CommandError::fixed("ERR The interpreter of this function is gone"))?;
+        vm.program(function, kind).map_err(|e| CommandError::text(format!("ERR {}", text::of(&e))))
+    }
+
     /// Bytes that an interpreter holds.
     pub fn vm_memory(&self, kind: Kind) -> usize {
         let vm = match kind {
@@ -151,8 +162,8 @@ impl Scripting {
 #[derive(Debug)]
 #[expect(dead_code, reason = "it is there to be dropped")]
 pub struct Retired {
-    scripts: Cache<Function>,
-    libraries: Libraries<Function>,
+    scripts: Cache<Handle>,
+    libraries: Libraries<Handle>,
     vm: Option<Vm>,
 }
 

@@ -115,6 +115,9 @@ end
 
 -- The original one overflows for the widest ranges.
 function globals.unpack(t, first, last)
+  if first == nil and last == nil then
+    return unpack(t)
+  end
   first = first == nil and 1 or first
   if last == nil and type(t) == 'table' then
     last = #t

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use mlua::{Function, Value};
+use mlua::Value;
 
 use super::call::{Call, Work};
 use super::flags::ScriptFlags;
 use super::to_reply::{self, ScriptError, Writer};
-use super::vm::Kind;
+use super::vm::{Kind, Program};
 use super::{Running, lend, text};
 use crate::commands::spec::Flags;
 use crate::commands::{CommandError, CommandResult, Ctx};
@@ -16,7 +16,6 @@ use crate::server::Server;
 use crate::server::propagation::Targets;
 
 /// What to run, and how.
-#[derive(Debug)]
 pub struct Run {
     /// Which interpreter has it.
     pub kind: Kind,
@@ -25,7 +24,7 @@ pub struct Run {
     /// Its flags.
     pub flags: ScriptFlags,
     /// Itself.
-    pub function: Function,
+    pub program: Program,
     /// Which of the command's arguments are keys. The arguments of the script follow them.
     pub keys: Range<usize>,
 }
@@ -55,8 +54,7 @@ impl Run {
         let obeyed = ctx.client.is_trusted_source();
         admit(ctx.server, self.flags, read_only, obeyed)?;
         let declared = !self.flags.contains(ScriptFlags::UNDECLARED);
-        let insecure = ctx.server.config.lua_enable_insecure_api;
-        let program = ctx.server.scripting.vm(self.kind, insecure)?.program(self.function, self.kind);
+        let program = self.program;
         let mut client = ctx.server.scripting.borrow_client(ctx.client);
         ctx.server.scripting.running = Some(Running {
             is_eval: self.kind == Kind::Eval,
@@ -136,7 +134,7 @@ fn answer(ctx: &mut Ctx<'_>, value: &Value, resp3: bool) -> CommandResult {
         && let Some(ScriptError { text, counted }) = to_reply::error_of(table).map_err(memory)?
     {
         ctx.server.scripting.error_counted = counted;
-        return Err(CommandError::bytes(text));
+        return Err(one_line(text));
     }
     let position = ctx.client.reply.position();
     let mut writer = Writer { reply: &mut ctx.client.reply, resp3, errors: Vec::new() };
@@ -164,10 +162,16 @@ fn failure(server: &mut Server, name: &[u8], error: &Value) -> CommandError {
     server.scripting.error_counted = counted;
     let place = |key: &str| table.raw_get::<Value>(key).ok();
     let (Some(Value::String(source)), Some(Value::Integer(line))) = (place("source"), place("line")) else {
-        return CommandError::bytes(text);
+        return one_line(text);
     };
     let place = [b" script: on ", &*source.as_bytes(), format!(":{line}.").as_bytes()].concat();
-    CommandError::bytes([text, place].concat())
+    one_line([text, place].concat())
+}
+
+/// An error whose text may be a script's: its code ends where its line does.
+fn one_line(mut text: Vec<u8>) -> CommandError {
+    text.iter_mut().filter(|c| matches!(**c, b'\r' | b'\n')).for_each(|c| *c = b' ');
+    CommandError::bytes(text)
 }
 
 fn broken(name: &[u8], why: &str) -> CommandError {

@@ -96,15 +96,16 @@ impl Writer<'_> {
     }
 
     fn pairs(&mut self, table: &Table, header: fn(&mut ReplyBuf, usize), values: bool, depth: usize) -> Result<()> {
-        let pairs = table.pairs::<Value, Value>().collect::<Result<Vec<_>>>()?;
-        header(self.reply, pairs.len());
-        for (key, value) in pairs {
+        let mut n = 0;
+        table.for_each(|_: Value, _: Value| {
+            n += 1;
+            Ok(())
+        })?;
+        header(self.reply, n);
+        table.for_each(|key: Value, value: Value| {
             self.value(&key, depth + 1)?;
-            if values {
-                self.value(&value, depth + 1)?;
-            }
-        }
-        Ok(())
+            if values { self.value(&value, depth + 1) } else { Ok(()) }
+        })
     }
 
     fn big_number(&mut self, text: &str) {

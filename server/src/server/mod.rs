@@ -111,6 +111,8 @@ pub struct Server {
     pub scripting: Scripting,
     /// What DEBUG switched, for tests.
     pub debug: debug::Switches,
+    /// Unix time in microseconds when the clock was read last.
+    pub clock_us: i64,
     /// Depth of calls: 1 in a command, 2 in a command of EXEC.
     pub nesting: u32,
     /// Pauses that are on.
@@ -192,7 +194,8 @@ impl Server {
 
     /// Reads the clock.
     pub fn update_clock(&mut self) {
-        self.keyspace.set_now_ms(crate::sys::unix_ms());
+        self.clock_us = crate::sys::unix_us();
+        self.keyspace.set_now_ms(self.clock_us / 1000);
     }
 }
 

@@ -101,6 +101,7 @@ impl Server {
             monitors: Vec::new(),
             loading: Loading::default(),
             propagation: Propagation::default(),
+            clock_us: now * 1000,
             nesting: 0,
             current_proto: 2,
             serving_ready: false,

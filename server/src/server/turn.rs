@@ -77,7 +77,7 @@ impl Server {
     /// Serves clients for an instant, while a script runs: they are answered BUSY, and may have it killed. Time stands still for
     /// the script.
     pub fn serve_while_busy(&mut self) {
-        let (now, proto) = (self.now_ms(), self.current_proto);
+        let (now, now_us, proto) = (self.now_ms(), self.clock_us, self.current_proto);
         let mut events = Vec::new();
         if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
             self.update_clock();
@@ -89,8 +89,8 @@ impl Server {
             self.flush_output();
             self.close_marked();
         }
+        (self.clock_us, self.current_proto) = (now_us, proto);
         self.keyspace.set_now_ms(now);
-        self.current_proto = proto;
     }
 
     /// A script that kept the server busy ended: our primary's stream, which had to wait, goes on.

@@ -221,8 +221,7 @@ impl Encoder {
         if depth > self.settings.encode_depth.min(DEEPEST) {
             return Err(format!("Cannot serialise, excessively nested ({depth})").into());
         }
-        let pairs = table.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
-        match self.array_length(table, &pairs)? {
+        match self.array_length(table)? {
             Some(length) if length > 0 => {
                 self.out.push(b'[');
                 for i in 1..=length {
@@ -233,44 +232,55 @@ impl Encoder {
                 }
                 self.out.push(b']');
             }
-            _ => self.object(&pairs, depth)?,
+            _ => self.object(table, depth)?,
         }
         Ok(())
     }
 
-    fn object(&mut self, pairs: &[(Value, Value)], depth: i64) -> Result<(), Wrong> {
+    fn object(&mut self, table: &Table, depth: i64) -> Result<(), Wrong> {
         self.out.push(b'{');
-        for (i, (key, value)) in pairs.iter().enumerate() {
-            if i > 0 {
-                self.out.push(b',');
-            }
-            match key {
-                Value::String(text) => self.text(&text.as_bytes()),
-                Value::Integer(_) | Value::Number(_) => {
-                    self.out.push(b'"');
-                    self.number(key, super::number(key).unwrap_or(0.0))?;
-                    self.out.push(b'"');
+        let (mut first, mut wrong) = (true, None);
+        table.for_each(|key: Value, value: Value| {
+            if wrong.is_none() {
+                if !std::mem::take(&mut first) {
+                    self.out.push(b',');
                 }
-                other => return Err(refused(other, "table key must be a number or string")),
+                wrong = self.pair(&key, &value, depth).err();
             }
-            self.out.push(b':');
-            self.value(value, depth)?;
-        }
+            Ok(())
+        })?;
         self.out.push(b'}');
-        Ok(())
+        wrong.map_or(Ok(()), Err)
+    }
+
+    fn pair(&mut self, key: &Value, value: &Value, depth: i64) -> Result<(), Wrong> {
+        match key {
+            Value::String(text) => self.text(&text.as_bytes()),
+            Value::Integer(_) | Value::Number(_) => {
+                self.out.push(b'"');
+                self.number(key, super::number(key).unwrap_or(0.0))?;
+                self.out.push(b'"');
+            }
+            other => return Err(refused(other, "table key must be a number or string")),
+        }
+        self.out.push(b':');
+        self.value(value, depth)
     }
 
     /// The largest key, if the table is an array: all keys are numbers from 1 on, and not too many are left out.
-    fn array_length(&self, table: &Table, pairs: &[(Value, Value)]) -> Result<Option<i64>, Wrong> {
-        let mut length = 0;
-        for (key, _) in pairs {
-            match key {
-                Value::Integer(n) if *n > 0 => length = length.max(*n),
-                _ => return Ok(None),
-            }
-        }
+    fn array_length(&self, table: &Table) -> Result<Option<i64>, Wrong> {
+        let (mut count, mut largest): (i64, _) = (0, Some(0));
+        table.for_each(|key: Value, _: Value| {
+            count += 1;
+            largest = match key {
+                Value::Integer(n) if n > 0 => largest.map(|largest: i64| largest.max(n)),
+                _ => None,
+            };
+            Ok(())
+        })?;
+        let Some(length) = largest else { return Ok(None) };
         let Settings { sparse_convert, sparse_ratio, sparse_safe, .. } = self.settings;
-        let sparse = (pairs.len() as i64).saturating_mul(sparse_ratio);
+        let sparse = count.saturating_mul(sparse_ratio);
         if sparse_ratio > 0 && length > sparse && length > sparse_safe {
             return match sparse_convert {
                 true => Ok(None),

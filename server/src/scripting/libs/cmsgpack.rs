@@ -100,25 +100,32 @@ fn put_size<const N: usize>(out: &mut Vec<u8>, size: usize, forms: [(usize, u8);
 }
 
 fn put_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> Result<(), Wrong> {
-    let pairs = table.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
     // An array has the numbers from 1 on for keys, none left out.
-    let largest = pairs.iter().try_fold(0, |largest: i64, (key, _)| match key {
-        Value::Integer(n) if *n > 0 => Some(largest.max(*n)),
-        _ => None,
-    });
-    if largest == Some(pairs.len() as i64) {
-        put_size(out, pairs.len(), [(15, 0x90), (0xffff, 0xdc)], 0xdd);
-        for i in 1..=pairs.len() {
+    let (mut count, mut largest) = (0, Some(0));
+    table.for_each(|key: Value, _: Value| {
+        count += 1;
+        largest = match key {
+            Value::Integer(n) if n > 0 => largest.map(|largest: i64| largest.max(n)),
+            _ => None,
+        };
+        Ok(())
+    })?;
+    if largest == Some(count) {
+        put_size(out, count as usize, [(15, 0x90), (0xffff, 0xdc)], 0xdd);
+        for i in 1..=count {
             put(out, &table.raw_get(i)?, depth + 1)?;
         }
-    } else {
-        put_size(out, pairs.len(), [(15, 0x80), (0xffff, 0xde)], 0xdf);
-        for (key, value) in &pairs {
-            put(out, key, depth + 1)?;
-            put(out, value, depth + 1)?;
-        }
+        return Ok(());
     }
-    Ok(())
+    put_size(out, count as usize, [(15, 0x80), (0xffff, 0xde)], 0xdf);
+    let mut wrong = None;
+    table.for_each(|key: Value, value: Value| {
+        if wrong.is_none() {
+            wrong = put(out, &key, depth + 1).and_then(|()| put(out, &value, depth + 1)).err();
+        }
+        Ok(())
+    })?;
+    wrong.map_or(Ok(()), Err)
 }
 
 fn unpack(lua: &Lua, args: &Args) -> Outcome {

@@ -180,7 +180,7 @@ mod tests {
     pub fn run(script: &str) -> String {
         let vm = Vm::new(Kind::Eval, false).unwrap();
         let text = format!("local ok, v = pcall(function() {script} end) return tostring(v)");
-        let program = vm.program(vm.compile(text.as_bytes()).unwrap(), Kind::Eval);
+        let program = vm.program_of(vm.compile(text.as_bytes()).unwrap(), Kind::Eval);
         let (_, value) = program.run([].into_iter(), [].into_iter()).unwrap();
         value.to_string().unwrap()
     }
