@@ -71,8 +71,8 @@ impl Vm {
         vm.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
             lend::with(|call| call.tick()).unwrap_or(Ok(())).map(|()| VmState::Continue)
         })?;
-        // A cycle begins when two fifths have come to what the last one left: scripts leave little, and much garbage.
-        vm.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(140)));
+        // A cycle begins when a fifth has come to what the last one left, and ends soon: scripts leave little, and much garbage.
+        vm.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(120).step_multiplier(500)));
         vm.lua.gc_collect()?;
         Ok(vm)
     }
