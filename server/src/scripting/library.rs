@@ -128,10 +128,11 @@ impl<F> Libraries<F> {
         if let Some(function) = clash.and_then(|name| others.function(name)) {
             return Err(Clash::Function(String::from_utf8_lossy(&function.name).into_owned()));
         }
-        for (name, library) in others.by_name {
-            self.remove(&name);
-            self.link(library);
+        // All of the old ones first: their functions may have changed places.
+        for name in others.by_name.keys() {
+            self.remove(name);
         }
+        others.by_name.into_values().for_each(|library| self.link(library));
         Ok(())
     }
 

@@ -40,6 +40,13 @@ local function guard(t)
   end
 end
 
+-- Complains of a first argument as Lua does, at the place of the call.
+local function expect(wanted, value, name)
+  if type(value) ~= wanted then
+    error("bad argument #1 to '" .. name .. "' (" .. wanted .. ' expected, got ' .. type(value) .. ')', 3)
+  end
+end
+
 -- What getmetatable shows of a protected table.
 local sealed = {}
 contents[sealed] = {}
@@ -84,10 +91,12 @@ globals.os = {clock = os.clock}
 globals.error = error
 
 function globals.next(t, key)
+  expect('table', t, 'next')
   return next(contents[t] or t, key)
 end
 
 function globals.pairs(t)
+  expect('table', t, 'pairs')
   if contents[t] then
     return globals.next, t, nil
   end
@@ -95,31 +104,39 @@ function globals.pairs(t)
 end
 
 function globals.rawget(t, key)
+  expect('table', t, 'rawget')
   return rawget(contents[t] or t, key)
 end
 
 function globals.rawset(t, key, value)
+  expect('table', t, 'rawset')
   guard(t)
   return rawset(t, key, value)
 end
 
 function globals.setmetatable(t, meta)
+  expect('table', t, 'setmetatable')
+  if meta ~= nil and type(meta) ~= 'table' then
+    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+  end
   guard(t)
   return setmetatable(t, meta)
 end
 
 globals.table.insert = function(t, ...)
+  expect('table', t, 'insert')
   guard(t)
   return insert(t, ...)
 end
 
 -- The original one overflows for the widest ranges.
 function globals.unpack(t, first, last)
+  expect('table', t, 'unpack')
   if first == nil and last == nil then
     return unpack(t)
   end
   first = first == nil and 1 or first
-  if last == nil and type(t) == 'table' then
+  if last == nil then
     last = #t
   end
   if (tonumber(last) or 0) - (tonumber(first) or 0) >= 8000 then
@@ -133,9 +150,7 @@ local longest = 1024 * 1024 * 1024
 
 function globals.loadstring(text, name)
   text = type(text) == 'number' and tostring(text) or text
-  if type(text) ~= 'string' then
-    error("bad argument #1 to 'loadstring' (string expected, got " .. type(text) .. ')', 2)
-  end
+  expect('string', text, 'loadstring')
   if byte(text, 1) == 27 then
     return nil, 'binary programs are not loaded'
   end
@@ -152,6 +167,7 @@ function globals.loadstring(text, name)
 end
 
 function globals.load(reader, name)
+  expect('function', reader, 'load')
   local parts = {}
   while true do
     local part = reader()
@@ -184,7 +200,7 @@ local function caught(ok, ...)
   end
   if type(err) == 'table' then
     local text = rawget(contents[err] or err, 'err')
-    if type(text) == 'string' then
+    if type(text) == 'string' or type(text) == 'number' then
       err = text
     end
   end

@@ -60,8 +60,8 @@ impl Default for Settings {
     }
 }
 
-/// Tables in tables beyond this are refused, whatever is set: they are walked by recursion.
-const DEEPEST: i64 = 5000;
+/// Tables in tables beyond this are refused, whatever is set: they are walked by recursion, and the stack is not endless.
+const DEEPEST: i64 = 1000;
 
 fn settings(lua: &Lua) -> Settings {
     lua.app_data_ref::<Settings>().map(|settings| *settings).unwrap_or_default()

@@ -156,7 +156,7 @@ impl<'a> Parser<'a> {
             b':' => (Token::Colon, 1),
             b',' => (Token::Comma, 1),
             b'"' => return self.string(),
-            b'-' | b'0'..=b'9' => return self.number(),
+            b'-' | b'+' | b'0'..=b'9' => return self.number(),
             _ if rest.starts_with(b"true") => (Token::Boolean(true), 4),
             _ if rest.starts_with(b"false") => (Token::Boolean(false), 5),
             _ if rest.starts_with(b"null") => (Token::Null, 4),
@@ -175,9 +175,10 @@ impl<'a> Parser<'a> {
                 rest.iter().take_while(|c| matches!(c, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')).count();
             (1..=digits).rev().find_map(|len| Some((crate::data::num::parse_double(&rest[..len])?, len)))
         });
-        // JSON has no zero in front of another digit.
+        // JSON has no zero in front of another digit, nor other bases.
         let plain = rest.strip_prefix(b"-").unwrap_or(rest);
-        let leading_zero = plain.first() == Some(&b'0') && plain.get(1).is_some_and(u8::is_ascii_digit);
+        let after_zero = plain.strip_prefix(b"0").and_then(|after| after.first());
+        let leading_zero = after_zero.is_some_and(|c| c.is_ascii_digit() || matches!(c, b'x' | b'X'));
         match found {
             Some((n, len)) if !leading_zero || self.settings.decode_invalid => {
                 self.at += len;

@@ -146,15 +146,18 @@ fn unpack_limit(lua: &Lua, args: &Args) -> Outcome {
 fn with_offset(lua: &Lua, args: &Args, limit: i64, offset: i64) -> Outcome {
     let data = args.text(0)?;
     let (Ok(from), Ok(most)) = (usize::try_from(offset), usize::try_from(limit)) else {
-        let text = format!("Invalid request to unpack with offset of {offset} and limit of {limit}.");
-        return Err(text.into());
+        // The C library says so, whatever the limit was.
+        let limit = data.len();
+        return Err(format!("Invalid request to unpack with offset of {offset} and limit of {limit}.").into());
     };
     if from > data.len() {
         let text = format!("Start offset {offset} greater than input length {}.", data.len());
         return Err(text.into());
     }
-    // As the C library has it, a limit of 0 is none.
-    let (mut values, next) = several(lua, &data, from, if most == 0 { usize::MAX } else { most })?;
+    if most == 0 && from == 0 {
+        return several(lua, &data, 0, usize::MAX).map(|(values, _)| values);
+    }
+    let (mut values, next) = several(lua, &data, from, most)?;
     let next = if next == data.len() { -1 } else { next as i64 };
     values.push_front(Value::Integer(next));
     Ok(values)
@@ -212,7 +215,8 @@ impl<'a> Input<'a> {
             0xca => Value::Number(f32::from_be_bytes(self.array()?).into()),
             0xcb => Value::Number(f64::from_be_bytes(self.array()?)),
             0xcc..=0xce => Value::Integer(self.size(1 << (tag - 0xcc))? as i64),
-            0xcf => Value::Number(u64::from_be_bytes(self.array()?) as f64),
+            // As in the C library, also where the sign was none.
+            0xcf => Value::Integer(i64::from_be_bytes(self.array()?)),
             0xd0 => Value::Integer(i8::from_be_bytes(self.array()?).into()),
             0xd1 => Value::Integer(i16::from_be_bytes(self.array()?).into()),
             0xd2 => Value::Integer(i32::from_be_bytes(self.array()?).into()),

@@ -178,6 +178,13 @@ mod tests {
 
     /// What a script returns in an interpreter of its own: its value, or its error, as text.
     pub fn run(script: &str) -> String {
+        let script = script.to_owned();
+        // As much stack as the data thread has.
+        let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(move || run_here(&script));
+        thread.unwrap().join().unwrap()
+    }
+
+    fn run_here(script: &str) -> String {
         let vm = Vm::new(Kind::Eval, false).unwrap();
         let text = format!("local ok, v = pcall(function() {script} end) return tostring(v)");
         let program = vm.program_of(vm.compile(text.as_bytes()).unwrap(), Kind::Eval);

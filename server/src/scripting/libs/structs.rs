@@ -14,6 +14,7 @@ pub const FUNCTIONS: &[(&str, Body)] = &[("pack", pack), ("unpack", unpack), ("s
 /// The widest integer in bytes.
 const WIDEST: usize = 32;
 const NATIVE_ALIGNMENT: usize = 8;
+const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// A format, read letter by letter.
 struct Format<'a> {
@@ -49,7 +50,7 @@ impl<'a> Format<'a> {
                 b'!' => {
                     let alignment = self.number(NATIVE_ALIGNMENT)?;
                     if !alignment.is_power_of_two() {
-                        return Err("alignment is not a power of 2".into());
+                        return Err(format!("alignment {alignment} is not a power of 2").into());
                     }
                     self.alignment = alignment;
                     continue;
@@ -105,7 +106,7 @@ fn pack(lua: &Lua, args: &Args) -> Outcome {
             b's' | b'c' => {
                 let value = args.text(next)?;
                 let size = if item.letter == b's' || item.size == 0 { value.len() } else { item.size };
-                out.extend_from_slice(value.get(..size).ok_or_else(|| args.bad(next, "string too short"))?);
+                out.extend_from_slice(value.get(..size).ok_or_else(|| args.bad(next + 1, "string too short"))?);
                 if item.letter == b's' {
                     out.push(0);
                 }
@@ -121,7 +122,9 @@ fn pack(lua: &Lua, args: &Args) -> Outcome {
             }
             _ => {
                 let n = args.number(next)?;
-                let word = if n < 0.0 { n as i64 as u64 } else { n as u64 };
+                // What no integer can hold is none.
+                let word =
+                    if n < 0.0 { n as i64 as u64 } else { Some(n).filter(|n| *n < TWO_POW_64).unwrap_or(0.0) as u64 };
                 let mut bytes = word.to_le_bytes().to_vec();
                 bytes.resize(item.size, 0);
                 out.extend(format.ordered(bytes));
@@ -135,9 +138,12 @@ fn pack(lua: &Lua, args: &Args) -> Outcome {
 fn unpack(lua: &Lua, args: &Args) -> Outcome {
     let (text, data) = (args.text(0)?, args.text(1)?);
     let start = args.integer_or(2, 1)?;
-    let mut at = usize::try_from(start - 1).map_err(|_| args.bad(2, "offset must be 1 or greater"))?;
+    if start == 0 {
+        return Err(args.bad(2, "offset must be 1 or greater"));
+    }
     let mut format = Format::new(&text);
     let short = || args.bad(1, "data string too short");
+    let mut at = usize::try_from(start.saturating_sub(1)).ok().filter(|at| *at <= data.len()).ok_or_else(short)?;
     let mut values: Vec<Value> = Vec::new();
     while let Some(item) = format.next(at)? {
         at = at.checked_add(item.padding).ok_or_else(short)?;
@@ -190,10 +196,10 @@ fn size(lua: &Lua, args: &Args) -> Outcome {
     let mut total: usize = 0;
     while let Some(item) = format.next(total)? {
         if item.letter == b's' {
-            return Err(args.bad(0, "variable-size format 's' is not supported"));
+            return Err(args.bad(0, "option 's' has no fixed size"));
         }
         if item.letter == b'c' && item.size == 0 {
-            return Err(args.bad(0, "variable-size format 'c0' is not supported"));
+            return Err(args.bad(0, "option 'c0' has no fixed size"));
         }
         total = total.saturating_add(item.padding + item.size);
     }
@@ -214,7 +220,7 @@ mod tests {
             run(
                 "return table.concat({struct.unpack('bBhHlL', struct.pack('bBhHlL', -1, 255, -2, 65535, -3, 4))}, ' ')"
             ),
-            "-1 255 -2 65535 -3 4 25"
+            "-1 255 -2 65535 -3 4 23"
         );
         assert_eq!(run("return struct.size('!8bl')"), "16");
         assert_eq!(run("return #struct.pack('I32', 1)"), "32");
@@ -241,7 +247,7 @@ mod tests {
             ("return struct.unpack('s', 'abc')", "unfinished string in data"),
             ("return struct.pack('I33', 1)", "integral size 33 is larger than limit of 32"),
             ("return struct.pack('I999999999999', 1)", "integral size overflow"),
-            ("return struct.pack('!3b', 1)", "alignment is not a power of 2"),
+            ("return struct.pack('!3b', 1)", "alignment 3 is not a power of 2"),
             ("return struct.pack('y', 1)", "invalid format option 'y'"),
         ] {
             assert_eq!(run(script), format!("user_script:1: {error}"), "{script}");
