@@ -104,7 +104,7 @@ fn flag_setting(lua: &Lua, args: &Args, field: fn(&mut Settings) -> &mut bool) -
 
 fn encode_invalid_numbers(lua: &Lua, args: &Args) -> Outcome {
     let mut settings = settings(lua);
-    match args.values.get(0) {
+    match args.values.front() {
         Some(Value::String(word)) if &*word.as_bytes() == b"null" => settings.encode_invalid = Invalid::Null,
         _ => {
             if let Some(on) = flag(args, 0)? {

@@ -53,7 +53,7 @@ fn put(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), Wrong> {
 
 fn put_integer(out: &mut Vec<u8>, n: i64) {
     match n {
-        0..=0x7f | -32..=-1 => out.push(n as u8),
+        -32..=0x7f => out.push(n as u8),
         0x80..=0xff => out.extend_from_slice(&[0xcc, n as u8]),
         0x100..=0xffff => {
             out.push(0xcd);
