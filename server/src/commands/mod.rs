@@ -47,6 +47,7 @@ pub mod latency;
 pub mod list;
 pub mod list_blocking;
 pub mod list_move;
+pub mod lolwut;
 pub mod memory;
 pub mod migrate;
 mod monitor;
@@ -121,6 +122,7 @@ static GROUPS: &[&[Command]] = &[
     list::COMMANDS,
     list_blocking::COMMANDS,
     list_move::COMMANDS,
+    lolwut::COMMANDS,
     memory::COMMANDS,
     migrate::COMMANDS,
     monitor::COMMANDS,
