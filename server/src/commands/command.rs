@@ -227,10 +227,7 @@ fn list(ctx: &mut Ctx<'_>) -> CommandResult {
         }
         _ => return Err(SYNTAX),
     };
-    // Unfiltered, subcommands are left out; filters look at each of them.
-    let with_subcommands = ctx.argc() > 2;
-    let rows = table::rows().iter().filter(|row| with_subcommands || !row.full_name.contains('|'));
-    let names: Vec<&str> = rows.filter(|row| admits(row)).map(|row| row.full_name.as_str()).collect();
+    let names: Vec<&str> = table::rows().iter().filter(|row| admits(row)).map(|row| row.full_name.as_str()).collect();
     let reply = ctx.reply();
     reply.set(names.len());
     for name in names {

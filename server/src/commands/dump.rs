@@ -24,6 +24,11 @@ pub const COMMANDS: &[Command] = &[
         .uses(&[KeyUse::OVERWRITES])
         .acl(Category::DANGEROUS)
         .doc("2.6.0", "Makes a key of the bytes that DUMP returned."),
+    Command::new("restore-asking", -4, Group::Generic, restore)
+        .flags(Flags::WRITE.union(Flags::DENYOOM))
+        .keys(Keys::FIRST)
+        .acl(Category::DANGEROUS)
+        .doc("3.0.0", "Is RESTORE for servers in cluster mode."),
 ];
 
 thread_local! {

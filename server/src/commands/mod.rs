@@ -3,12 +3,12 @@
 //! To add a command, add a row and a function to one file. Everything else (the dispatcher, COMMAND, ACL categories,
 //! statistics, key extraction) is derived from the row.
 
-mod absent;
 pub mod acl;
 pub mod bitfield;
 pub mod bitmap;
 pub mod client;
 mod client_filter;
+mod cluster;
 pub mod command;
 pub mod commandlog;
 pub mod config;
@@ -50,6 +50,7 @@ pub mod list_move;
 pub mod lolwut;
 pub mod memory;
 pub mod migrate;
+mod module;
 mod monitor;
 pub mod object;
 pub mod persistence;
@@ -95,11 +96,11 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// The rows of all groups.
 static GROUPS: &[&[Command]] = &[
-    absent::COMMANDS,
     acl::COMMANDS,
     bitfield::COMMANDS,
     bitmap::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     commandlog::COMMANDS,
     config::COMMANDS,
@@ -125,6 +126,7 @@ static GROUPS: &[&[Command]] = &[
     lolwut::COMMANDS,
     memory::COMMANDS,
     migrate::COMMANDS,
+    module::COMMANDS,
     monitor::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,
