@@ -17,15 +17,15 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Who may use MODULE; there are no modules here.
     enable_module_command: ProtectedAction = ProtectedAction::No, "enable-module-command", one_of(), None, Acts, Immutable;
     /// Microseconds from which on a command is logged as slow; negative for none.
-    commandlog_execution_slower_than: i64 = 10000, "commandlog-execution-slower-than" | "slowlog-log-slower-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_execution_slower_than: i64 = 10000, "commandlog-execution-slower-than" | "slowlog-log-slower-than", number(-1, LONG_MAX), CommandLog, Acts;
     /// Slow commands that are kept.
     commandlog_slow_execution_max_len: usize = 128, "commandlog-slow-execution-max-len" | "slowlog-max-len", number(0, LONG_MAX), CommandLog, Acts;
     /// Bytes from which on a request is logged as large; negative for none.
-    commandlog_request_larger_than: i64 = 1 << 20, "commandlog-request-larger-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_request_larger_than: i64 = 1 << 20, "commandlog-request-larger-than", number(-1, LONG_MAX), CommandLog, Acts;
     /// Large requests that are kept.
     commandlog_large_request_max_len: usize = 128, "commandlog-large-request-max-len", number(0, LONG_MAX), CommandLog, Acts;
     /// Bytes from which on a reply is logged as large; negative for none.
-    commandlog_reply_larger_than: i64 = 1 << 20, "commandlog-reply-larger-than", number(-1, LONG_MAX), None, Acts;
+    commandlog_reply_larger_than: i64 = 1 << 20, "commandlog-reply-larger-than", number(-1, LONG_MAX), CommandLog, Acts;
     /// Large replies that are kept.
     commandlog_large_reply_max_len: usize = 128, "commandlog-large-reply-max-len", number(0, LONG_MAX), CommandLog, Acts;
     /// Milliseconds from which on LATENCY records an event; 0 for never.
