@@ -3,8 +3,7 @@
 /// Splits a line into words.
 ///
 /// Words are separated by blanks. In double quotes stand the escapes `\n \r \t \b \a \xHH`, any other `\c` means `c`;
-/// in single quotes only `\'` is one. A closing quote ends its word: what follows must be a blank or the end of the
-/// line. `None` when the quotes do not balance.
+/// in single quotes only `\'` is one. Any part of a word may be quoted. `None` when a quote is not closed.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
@@ -24,19 +23,14 @@ fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         match rest {
             [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some(rest),
-            [b'"', inside @ ..] => return closed(take_double_quoted(inside, word)?),
-            [b'\'', inside @ ..] => return closed(take_single_quoted(inside, word)?),
+            [b'"', inside @ ..] => rest = take_double_quoted(inside, word)?,
+            [b'\'', inside @ ..] => rest = take_single_quoted(inside, word)?,
             [byte, after @ ..] => {
                 word.push(*byte);
                 rest = after;
             }
         }
     }
-}
-
-/// The text after a closing quote, if a word may end there.
-fn closed(after: &[u8]) -> Option<&[u8]> {
-    after.first().is_none_or(|byte| is_blank(*byte)).then_some(after)
 }
 
 fn take_double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
@@ -148,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_does_not_end_its_word_is_unbalanced() {
-        for line in [r#"a "b"#, r"a 'b", r#"a "b"c"#, r"a 'b'c", r#"a "b\"#, "\""] {
+    fn a_quote_that_is_not_closed_is_refused() {
+        for line in [r#"a "b"#, r"a 'b", r#"a "b"'c"#, r#"a "b\"#, "\""] {
             assert_eq!(words(line), None, "{line}");
         }
-        assert_eq!(words(r#"ab"c d""#), Some(vec!["abc d".into()]));
+        assert_eq!(words(r#"ab"c d"'e f'g"#), Some(vec!["abc de fg".into()]));
     }
 
     #[test]

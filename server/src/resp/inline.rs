@@ -3,7 +3,7 @@
 use super::argv::Span;
 
 /// Splits a line into arguments, decoding quotes and escapes in place: a decoded argument is never longer than its
-/// source. Returns `None` when a quote is not closed or is followed by something else than a space.
+/// source. Parts of an argument may be quoted. Returns `None` when a quote is not closed.
 pub fn split_in_place(line: &mut [u8], spans: &mut Vec<Span>) -> Option<()> {
     let (mut read, mut write) = (0, 0);
     loop {
@@ -46,11 +46,8 @@ pub fn split_in_place(line: &mut [u8], spans: &mut Vec<Span>) -> Option<()> {
                     read += 2;
                 }
                 (Some(q), c) if q == c => {
+                    quote = None;
                     read += 1;
-                    if line.get(read).is_some_and(|c| !is_space(*c)) {
-                        return None;
-                    }
-                    break;
                 }
                 (None, b'"' | b'\'') => {
                     quote = Some(c);
@@ -96,12 +93,13 @@ mod tests {
         assert_eq!(split(r#"  "a\x41\n" 'it\'s' x  "#).unwrap(), [b"aA\n".to_vec(), b"it's".to_vec(), b"x".to_vec()]);
         assert_eq!(split(r#""" a"#).unwrap(), [b"".to_vec(), b"a".to_vec()]);
         assert_eq!(split("").unwrap(), Vec::<Vec<u8>>::new());
+        assert_eq!(split(r#""""te"s't-'key x''y"#).unwrap(), [b"test-key".to_vec(), b"xy".to_vec()]);
     }
 
     #[test]
     fn an_open_quote_is_refused() {
         assert_eq!(split("\"a"), None);
-        assert_eq!(split("\"a\"b"), None);
+        assert_eq!(split("a'b'\"c"), None);
         assert_eq!(split("'a"), None);
     }
 }

@@ -201,7 +201,7 @@ impl QueryBuf {
         let mut p = match self.partial {
             Some(p) => p,
             None => {
-                let Some((text, next)) = line(&self.buf[self.parsed..], 1) else {
+                let Some((text, next)) = line(&self.buf[self.parsed..], 1)? else {
                     return self.unfinished_line(self.parsed, "too big mbulk count string");
                 };
                 let n = parse_i64(text).filter(|n| *n <= MULTIBULK_MAX);
@@ -230,7 +230,7 @@ impl QueryBuf {
                     {
                         return err(&format!("expected '$', got '{}'", c as char));
                     }
-                    let Some((text, next)) = line(rest, p.cursor + 1) else {
+                    let Some((text, next)) = line(rest, p.cursor + 1)? else {
                         self.partial = Some(p);
                         return self.unfinished_line(start + p.cursor, "too big bulk count string");
                     };
@@ -249,6 +249,9 @@ impl QueryBuf {
                 p.bulk = Some(len);
                 self.partial = Some(p);
                 return Ok(false);
+            }
+            if !rest[p.cursor + len..].starts_with(b"\r\n") {
+                return err(BAD_LINE_END);
             }
             let (Ok(at), Ok(size)) = (u32::try_from(p.cursor), u32::try_from(len)) else {
                 return err("too big request");
@@ -278,11 +281,17 @@ impl QueryBuf {
     }
 }
 
-/// The text from `from` up to `\r\n`, and the offset after it.
-fn line(buf: &[u8], from: usize) -> Option<(&[u8], usize)> {
-    let rest = buf.get(from..)?;
-    let end = memchr::memchr(b'\r', rest)?;
-    (end + 1 < rest.len()).then_some((&rest[..end], from + end + 2))
+const BAD_LINE_END: &str = "invalid CRLF in request";
+
+/// The text from `from` up to `\r\n`, and the offset after it; `None` if it has not arrived whole.
+fn line(buf: &[u8], from: usize) -> Result<Option<(&[u8], usize)>, ProtocolError> {
+    let Some(rest) = buf.get(from..) else { return Ok(None) };
+    let Some(end) = memchr::memchr(b'\r', rest) else { return Ok(None) };
+    match rest.get(end + 1) {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some((&rest[..end], from + end + 2))),
+        Some(_) => err(BAD_LINE_END),
+    }
 }
 
 fn err<T>(text: &str) -> Result<T, ProtocolError> {
@@ -351,6 +360,11 @@ mod tests {
             ("*1048577\r\n", "invalid multibulk length"),
             ("*1\r\n$-1\r\n", "invalid bulk length"),
             ("*1\r\n$536870913\r\n", "invalid bulk length"),
+            ("*1\rx$4\r\nPING\r\n", "invalid CRLF in request"),
+            ("*1x\n$4\r\nPING\r\n", "invalid multibulk length"),
+            ("*1\r\n$4\rxPING\r\n", "invalid CRLF in request"),
+            ("*1\r\n$4\r\nPINGx\n", "invalid CRLF in request"),
+            ("*1\r\n$4\r\nPING\rx", "invalid CRLF in request"),
             ("\"a\r\n", "unbalanced quotes in request"),
         ] {
             let mut q = QueryBuf::default();
