@@ -85,6 +85,13 @@ pub struct Transaction {
     pub flags: crate::commands::Flags,
 }
 
+impl Transaction {
+    /// Whether all commands have these flags.
+    pub fn all(&self, flags: crate::commands::Flags) -> bool {
+        self.queue.iter().all(|(row, _)| row.command.flags.contains(flags))
+    }
+}
+
 /// One connection, or a stand-in for one (`stream` is `None`).
 #[derive(Debug)]
 pub struct Client {

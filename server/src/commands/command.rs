@@ -79,7 +79,7 @@ fn describe(reply: &mut ReplyBuf, row: &Row) {
     reply.int(step);
     words(reply, &category_names(command).map(|name| format!("@{name}")).collect::<Vec<_>>());
     // Hints for clients that talk to many servers at once: none.
-    reply.array(0);
+    reply.set(0);
     describe_keys(reply, command);
     reply.array(row.subcommands().count());
     row.subcommands().for_each(|sub| describe(reply, sub));
@@ -125,11 +125,11 @@ pub fn category_names(command: &Command) -> impl Iterator<Item = String> {
 /// The key specifications: where to begin, how to go on, and what is done with the keys.
 fn describe_keys(reply: &mut ReplyBuf, command: &Command) {
     if matches!(command.keys, Keys::None) {
-        reply.array(0);
+        reply.set(0);
         return;
     }
     let uses = command.key_uses();
-    reply.array(uses.len());
+    reply.set(uses.len());
     for (nth, key_use) in uses.iter().enumerate() {
         describe_key(reply, command, *key_use, nth, nth + 1 == uses.len());
     }

@@ -30,7 +30,10 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
     let row = match table::resolve(argv) {
         Ok(row) => row,
         Err(unresolved) => {
-            reject(server, client, unresolved.row, &unresolved.error);
+            // Who has not logged in learns nothing about commands.
+            let open = unresolved.row.is_some_and(|row| row.command.flags.contains(Flags::NO_AUTH));
+            let error = if client.authenticated || open { unresolved.error } else { NO_AUTH };
+            reject(server, client, unresolved.row, &error);
             return Outcome::Done;
         }
     };
@@ -108,12 +111,15 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
             row.full_name
         )));
     }
-    if !flags.contains(Flags::STALE) && server.serves_no_stale_data() {
+    // EXEC works where all that it will execute does.
+    let transaction = client.transaction.as_ref().filter(|_| row.command.name == "exec");
+    let works = |when: Flags| flags.contains(when) && transaction.is_none_or(|t| t.all(when));
+    if !works(Flags::STALE) && server.serves_no_stale_data() {
         return Err(CommandError::fixed(
             "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         ));
     }
-    if server.loading.is_active() && !flags.contains(Flags::LOADING) {
+    if server.loading.is_active() && !works(Flags::LOADING) {
         return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
     }
     if let Some(running) = &server.scripting.running
@@ -226,7 +232,11 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         server.update_expiry_rule();
     }
     server.nesting -= 1;
-    if !server.monitors.is_empty() && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
+    // A call that waited was shown when it came.
+    if !server.monitors.is_empty()
+        && client.retry.is_none()
+        && !row.command.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN)
+    {
         server.feed_monitors(client, row, argv);
     }
     if untouching {

@@ -39,7 +39,9 @@ pub enum Effect {
     Jemalloc,
     /// Copies limits, policies and classes of events to the keyspace.
     Keyspace,
-    /// Listens on other addresses or another port; may fail.
+    /// Listens on other addresses; may fail.
+    Bind,
+    /// Listens on another port; may fail.
     Listen,
     /// Sets the locale; may fail.
     Locale,

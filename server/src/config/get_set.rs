@@ -77,7 +77,7 @@ impl Config {
     /// CONFIG GET: the directives that names and patterns ask for, each once, with the name asked for.
     ///
     /// An exact name is answered under itself, alias or not, in the case in which it was given. A pattern matches
-    /// names and aliases in any case, and leaves hidden directives out.
+    /// names and aliases in any case, and leaves hidden directives out. The answer is in the order of the names.
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut add = |name: &[u8], directive: &Directive| {
@@ -98,6 +98,7 @@ impl Config {
                 }
             }
         }
+        found.sort();
         found
     }
 

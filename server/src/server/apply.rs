@@ -44,7 +44,10 @@ impl Server {
                 .map_err(|e| crate::config::os_text(&e))?,
             // Connections stay logged in, as in Valkey.
             Effect::Password => self.acl.set_default_password(&self.config.requirepass),
-            Effect::Listen => self.listen_anew()?,
+            Effect::Bind => self.listen_anew().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
+            Effect::Listen => {
+                self.listen_anew().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
+            }
             Effect::AppendOnly => self.apply_appendonly()?,
             Effect::Eviction if self.config.maxmemory > 0 => {
                 self.evict_to_limit();

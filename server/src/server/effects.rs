@@ -6,6 +6,7 @@ use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
 use crate::commands::redact::is_secret;
 use crate::commands::{CommandError, Flags, Group, Row, dispatch};
 use crate::config::NotifyEvents;
+use crate::config::words::quote;
 use crate::data::entry::Entry;
 use crate::data::value::Kind;
 use crate::resp::{Argv, ReplyBuf};
@@ -72,19 +73,8 @@ impl Server {
         let peer = if client.flags.contains(ClientFlags::IN_SCRIPT) { "lua" } else { &client.peer };
         let mut line = format!("+{}.{:06} [{} {peer}]", now / 1_000_000, now % 1_000_000, client.db).into_bytes();
         for (i, arg) in argv.iter().enumerate() {
-            line.extend_from_slice(b" \"");
-            let shown: &[u8] = if is_secret(row, argv, i) { b"(redacted)" } else { arg };
-            for c in shown {
-                match c {
-                    b'"' | b'\\' => line.extend_from_slice(&[b'\\', *c]),
-                    b'\n' => line.extend_from_slice(b"\\n"),
-                    b'\r' => line.extend_from_slice(b"\\r"),
-                    b'\t' => line.extend_from_slice(b"\\t"),
-                    0x20..=0x7e => line.push(*c),
-                    _ => line.extend_from_slice(format!("\\x{c:02x}").as_bytes()),
-                }
-            }
-            line.push(b'"');
+            line.push(b' ');
+            line.extend(quote(if is_secret(row, argv, i) { b"(redacted)" } else { arg }));
         }
         line.extend_from_slice(b"\r\n");
         for id in self.monitors.clone() {

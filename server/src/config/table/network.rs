@@ -5,7 +5,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// TCP port that clients connect to; 0 for none.
     port: u16 = 6379, "port", number(0, 65535), Listen, Acts;
     /// Addresses to listen on; `*` and `::*` are all, a leading `-` means that the address may be missing.
-    bind: Vec<Vec<u8>> = vec![b"*".to_vec(), b"-::*".to_vec()], "bind", Addresses, Listen, Acts;
+    bind: Vec<Vec<u8>> = vec![b"*".to_vec(), b"-::*".to_vec()], "bind", Addresses, Bind, Acts;
     /// Local address of connections that the server opens itself.
     bind_source_addr: Vec<u8> = vec![], "bind-source-addr", optional_text(), None, Acts;
     /// Path of the Unix socket to listen on.

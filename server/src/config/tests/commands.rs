@@ -55,7 +55,10 @@ fn passwords_are_shown_to_whoever_may_ask() {
 fn setting_tells_what_owners_have_to_do() {
     let mut config = Config::default();
     let pairs = [("maxmemory", "1gb"), ("port", "7000"), ("bind", "::1"), ("timeout", "5")];
-    assert_eq!(set(&mut config, &pairs), Ok(vec![(Effect::Eviction, "maxmemory"), (Effect::Listen, "port")]));
+    assert_eq!(
+        set(&mut config, &pairs),
+        Ok(vec![(Effect::Eviction, "maxmemory"), (Effect::Listen, "port"), (Effect::Bind, "bind")])
+    );
     assert_eq!((config.maxmemory, config.port, config.timeout), (1 << 30, 7000, 5));
     assert_eq!(set(&mut config, &[("port", "7000")]), Ok(vec![]), "nothing changed");
 }
@@ -127,8 +130,8 @@ fn many_words_are_separated_by_one_blank() {
     let mut config = Config::default();
     set(&mut config, &[("save", "60 1 30 2"), ("bind", "127.0.0.1 ::1")]).unwrap();
     assert_eq!(
-        get(&config, &["save", "bind"]).iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
-        ["60 1 30 2", "127.0.0.1 ::1"]
+        get(&config, &["bind", "save"]).iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
+        ["127.0.0.1 ::1", "60 1 30 2"]
     );
     set(&mut config, &[("save", ""), ("bind", ""), ("latency-tracking-info-percentiles", "")]).unwrap();
     assert!(config.save.is_empty() && config.bind.is_empty() && config.latency_tracking_info_percentiles.is_empty());

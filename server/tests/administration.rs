@@ -1,0 +1,102 @@
+//! What is promised to those who run a server: its logs of calls, MONITOR, passwords, changes of the configuration.
+
+mod support;
+
+use support::{Server, check};
+
+#[test]
+fn a_new_threshold_of_the_command_log_holds_at_once() {
+    let server = Server::start(&["--slowlog-log-slower-than", "1000000", "--commandlog-reply-larger-than", "-1"]);
+    check(
+        &mut server.connect(),
+        &[
+            ("PING", "PONG"),
+            ("SLOWLOG LEN", ":0"),
+            ("CONFIG SET slowlog-log-slower-than 0", "OK"),
+            ("PING", "PONG"),
+            ("CONFIG SET slowlog-log-slower-than -1", "OK"),
+            ("PING", "PONG"),
+            ("SLOWLOG LEN", ":2"),
+            ("CONFIG SET commandlog-reply-larger-than 5 commandlog-request-larger-than 100000", "OK"),
+            ("PING", "PONG"),
+            ("COMMANDLOG LEN large-reply", ":2"),
+            ("COMMANDLOG LEN large-request", ":0"),
+        ],
+    );
+}
+
+#[test]
+fn a_monitor_sees_each_call_once_in_quotes() {
+    let server = Server::start(&[]);
+    let (mut monitor, mut waiting, mut client) = (server.connect(), server.connect(), server.connect());
+    let id = waiting.ask("CLIENT ID").split_off(1);
+    assert_eq!(monitor.ask("MONITOR"), "OK");
+    waiting.send(&["BLPOP", "list", "0"]);
+    client.ask_until("CLIENT LIST", &format!("id={id} "));
+    client.ask_until("INFO clients", "blocked_clients:1");
+    client.ask("RPUSH list x");
+    client.ask_words(&[&b"ECHO"[..], b"\\\"\n\r\t\x07\x08\x7f\xff z"]);
+    let mut seen = Vec::new();
+    while !seen.last().is_some_and(|line: &String| line.contains("\"ECHO\"")) {
+        let line = monitor.answer();
+        let call = line.split_once("] ").map_or_else(String::new, |(_, call)| call.to_owned());
+        if !call.starts_with("\"CLIENT\"") && !call.starts_with("\"INFO\"") {
+            seen.push(call);
+        }
+    }
+    assert_eq!(seen, [r#""BLPOP" "list" "0""#, r#""RPUSH" "list" "x""#, r#""ECHO" "\\\"\n\r\t\a\b\x7f\xff z""#,]);
+}
+
+#[test]
+fn who_has_not_logged_in_learns_nothing_about_commands() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    const NO_AUTH: &str = "-NOAUTH Authentication required.";
+    check(
+        &mut server.connect(),
+        &[
+            ("NOSUCH", NO_AUTH),
+            ("SET key value wrong", NO_AUTH),
+            ("CONFIG NOSUCH", NO_AUTH),
+            ("AUTH", "-ERR wrong number of arguments for 'auth' command"),
+            ("AUTH secret", "OK"),
+            ("NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with:"),
+        ],
+    );
+}
+
+#[test]
+fn a_transaction_is_refused_where_one_of_its_commands_would_be() {
+    let server = Server::start(&["--replica-serve-stale-data", "no"]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    for (command, refused) in [("GET key", true), ("INFO", false)] {
+        check(&mut client, &[("MULTI", "OK"), (command, "QUEUED")]);
+        check(&mut other, &[("REPLICAOF 127.0.0.1 1", "OK")]);
+        let answer = client.ask("EXEC");
+        assert_eq!(answer.contains("EXECABORT") && answer.contains("MASTERDOWN"), refused, "{answer}");
+        check(&mut other, &[("REPLICAOF NO ONE", "OK")]);
+    }
+}
+
+#[test]
+fn a_port_or_an_address_that_cannot_be_had_leaves_all_as_it_was() {
+    let (server, other) = (Server::start(&[]), Server::start(&[]));
+    let mut client = server.connect();
+    assert_eq!(
+        client.ask(&format!("CONFIG SET port {}", other.port())),
+        "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."
+    );
+    assert_eq!(
+        client.ask("CONFIG SET bind 999.999.999.999"),
+        "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
+    );
+    assert_eq!(server.connect().ask("PING"), "PONG");
+}
+
+#[test]
+fn directives_are_told_in_the_order_of_their_names() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[("CONFIG GET slowlog-max-len lfu-*", "[lfu-decay-time, 1, lfu-log-factor, 10, slowlog-max-len, 128]")],
+    );
+}
