@@ -100,3 +100,28 @@ fn directives_are_told_in_the_order_of_their_names() {
         &[("CONFIG GET slowlog-max-len lfu-*", "[lfu-decay-time, 1, lfu-log-factor, 10, slowlog-max-len, 128]")],
     );
 }
+
+#[test]
+fn a_client_whose_answer_is_too_large_goes_without_costing_memory_or_time() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let mut client = server.connect();
+    client.ask("HSET h f v");
+    client.ask_words(&["SET", "large", &"x".repeat(60_000)]);
+    for command in ["HRANDFIELD h -9000000000000000000", "MGET large large large", "MULTI"] {
+        let mut greedy = server.connect();
+        if command == "MULTI" {
+            let set = ["SET", "executed", "whole"];
+            check(&mut greedy, &[("MULTI", "OK"), ("GET large", "QUEUED"), ("GET large", "QUEUED")]);
+            assert_eq!(greedy.ask_words(&set), "QUEUED");
+            greedy.send(&["EXEC"]);
+        } else {
+            greedy.send(&command.split(' ').collect::<Vec<_>>());
+        }
+        assert!(greedy.is_closed(), "{command}");
+    }
+    assert_eq!(client.ask("GET executed"), "whole");
+    assert!(client.ask("INFO stats").contains("client_output_buffer_limit_disconnections:3\r\n"));
+    check(&mut client, &[("CONFIG SET client-output-buffer-limit \"normal 10 0 0\"", "OK")]);
+    client.send(&["GET", "large"]);
+    assert!(client.is_closed());
+}

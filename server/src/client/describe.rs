@@ -5,9 +5,14 @@ use crate::net::Interest;
 use crate::server::Server;
 
 /// Bytes of output that a connection's own buffer holds; what is beyond counts as `omem`.
-const OWN_BUFFER: usize = 16 * 1024;
+pub const OWN_BUFFER: usize = 16 * 1024;
 
 impl Client {
+    /// Whether more waits to be sent than `limit`, beyond the own buffer; 0 is no limit.
+    pub fn is_over(&self, limit: u64) -> bool {
+        limit > 0 && self.reply.pending().saturating_sub(OWN_BUFFER) as u64 > limit
+    }
+
     /// What it is to CLIENT LIST TYPE: `normal`, `pubsub`, `replica` or `primary`.
     pub fn kind(&self) -> &'static str {
         if self.is_primary() { "primary" } else { self.class() }

@@ -1,7 +1,7 @@
 //! A client: what the server remembers of one connection.
 
 pub mod blocked;
-mod describe;
+pub mod describe;
 pub mod pubsub;
 pub mod registry;
 

@@ -88,6 +88,9 @@ impl Clients {
 
     /// Notes that a client has output or is to be closed.
     pub fn queue_output(&mut self, client: &mut Client) {
+        if client.reply.has_overflowed() {
+            client.flags |= ClientFlags::CLOSE_NOW;
+        }
         if client.flags.intersects(ClientFlags::CLOSE_NOW) {
             self.to_close.push(client.slot);
         } else if !client.flags.contains(ClientFlags::WRITE_QUEUED)

@@ -96,9 +96,11 @@ fn hrandfield(ctx: &mut Ctx<'_>) -> CommandResult {
         Some(count) => {
             let count = if len == 0 { 0 } else { count.unsigned_abs() as usize };
             reply_members(reply, count, with_values);
-            (0..count)
-                .map_while(|_| random(hash, &live, &mut rng))
-                .for_each(|field| reply_field(reply, field, with_values));
+            reply.repeat(count, |reply| {
+                if let Some(field) = random(hash, &live, &mut rng) {
+                    reply_field(reply, field, with_values);
+                }
+            });
         }
     }
     Ok(())

@@ -133,7 +133,7 @@ fn srandmember(ctx: &mut Ctx<'_>) -> CommandResult {
         (Some(set), Some(count)) => {
             let count = count.unsigned_abs() as usize;
             reply.array(count);
-            (0..count).map_while(|_| set.random(&mut rng)).for_each(|member| reply.elem(member));
+            reply.repeat(count, |reply| set.random(&mut rng).into_iter().for_each(|member| reply.elem(member)));
         }
     }
     Ok(())

@@ -42,9 +42,11 @@ fn zrandmember(ctx: &mut Ctx<'_>) -> CommandResult {
         (Some(zset), Some(count)) => {
             let count = count.unsigned_abs() as usize;
             reply_members(reply, count, with_scores);
-            (0..count)
-                .map_while(|_| zset.random(&mut rng))
-                .for_each(|(member, score)| reply_member(reply, member, with_scores.then_some(score)));
+            reply.repeat(count, |reply| {
+                if let Some((member, score)) = zset.random(&mut rng) {
+                    reply_member(reply, member, with_scores.then_some(score));
+                }
+            });
         }
     }
     Ok(())

@@ -39,6 +39,8 @@ pub enum Effect {
     Jemalloc,
     /// Copies limits, policies and classes of events to the keyspace.
     Keyspace,
+    /// Tells each client's output how much may wait.
+    OutputLimits,
     /// Listens on other addresses; may fail.
     Bind,
     /// Listens on another port; may fail.

@@ -18,11 +18,23 @@ pub struct ReplyBuf {
     pub muted: bool,
     /// Parts that may not be sent before replicas hold an offset: (position in `buf`, offset), ascending.
     gates: VecDeque<(usize, u64)>,
+    /// Bytes that may be pending.
+    ceiling: usize,
+    overflowed: bool,
 }
 
 impl Default for ReplyBuf {
     fn default() -> Self {
-        ReplyBuf { buf: Vec::new(), sent: 0, peak: 0, proto: 2, muted: false, gates: VecDeque::new() }
+        ReplyBuf {
+            buf: Vec::new(),
+            sent: 0,
+            peak: 0,
+            proto: 2,
+            muted: false,
+            gates: VecDeque::new(),
+            ceiling: usize::MAX,
+            overflowed: false,
+        }
     }
 }
 
@@ -30,6 +42,30 @@ impl ReplyBuf {
     /// A scratch buffer that speaks the given protocol version.
     pub fn with_proto(proto: u8) -> Self {
         ReplyBuf { proto, ..Self::default() }
+    }
+
+    /// Sets how many bytes may be pending. If more are, all are dropped: the client has to go, and must not cost memory until it does.
+    pub fn set_ceiling(&mut self, ceiling: usize) {
+        self.ceiling = ceiling;
+    }
+
+    /// Whether more was pending than may be: nothing will be sent any more.
+    pub fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    #[inline]
+    fn keep_below_ceiling(&mut self) {
+        if self.pending() > self.ceiling {
+            self.overflow();
+        }
+    }
+
+    #[cold]
+    fn overflow(&mut self) {
+        self.clear();
+        self.buf = Vec::new();
+        self.overflowed = true;
     }
 
     /// Bytes not yet sent.
@@ -54,6 +90,9 @@ impl ReplyBuf {
 
     /// What may be sent now: everything up to the first closed gate.
     pub fn sendable(&self) -> &[u8] {
+        if self.overflowed {
+            return &[];
+        }
         let end = self.gates.front().map_or(self.buf.len(), |g| g.0);
         &self.buf[self.sent..end.max(self.sent)]
     }
@@ -87,7 +126,7 @@ impl ReplyBuf {
 
     /// Holds back what was written from `position` on (see [`position`](Self::position)) until `offset` is acknowledged.
     pub fn hold_from(&mut self, position: usize, offset: u64) {
-        if position == self.buf.len() {
+        if position == self.buf.len() || self.overflowed {
             return;
         }
         if let Some(last) = self.gates.back_mut()
@@ -136,13 +175,15 @@ impl ReplyBuf {
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         if !self.muted {
-            self.buf.extend_from_slice(bytes);
+            self.raw_always(bytes);
         }
     }
 
     /// Appends bytes that are no answer: messages reach a client that wants no replies, too.
+    #[inline]
     pub fn raw_always(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
+        self.keep_below_ceiling();
     }
 
     /// `+text`
@@ -197,7 +238,7 @@ impl ReplyBuf {
             self.buf.reserve(bytes.len() + 24);
             encode_header(&mut self.buf, b'$', bytes.len());
             self.buf.extend_from_slice(bytes);
-            self.buf.extend_from_slice(b"\r\n");
+            self.raw_always(b"\r\n");
         }
     }
 
@@ -281,10 +322,20 @@ impl ReplyBuf {
                 encode_header(&mut self.buf, b'=', text.len() + 4);
                 self.buf.extend_from_slice(b"txt:");
                 self.buf.extend_from_slice(text);
-                self.buf.extend_from_slice(b"\r\n");
+                self.raw_always(b"\r\n");
             }
         } else {
             self.bulk(text);
+        }
+    }
+
+    /// Calls `each` `n` times, a number that may be anything, but not after the output has overflowed.
+    pub fn repeat(&mut self, n: usize, mut each: impl FnMut(&mut ReplyBuf)) {
+        for _ in 0..n {
+            if self.overflowed {
+                return;
+            }
+            each(self);
         }
     }
 
@@ -297,6 +348,9 @@ impl ReplyBuf {
         }
         let start = self.buf.len();
         let n = body(self);
+        if self.overflowed {
+            return;
+        }
         let elements_end = self.buf.len();
         header(self, n);
         let header_len = self.buf.len() - elements_end;
@@ -307,6 +361,24 @@ impl ReplyBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_than_may_be_pending_is_dropped_and_costs_no_memory() {
+        let mut reply = ReplyBuf::default();
+        reply.set_ceiling(1000);
+        reply.bulk(&[0; 900]);
+        reply.consume(800);
+        reply.bulk(&[0; 800]);
+        assert!(!reply.has_overflowed() && reply.sendable().len() > 900);
+        reply.deferred(ReplyBuf::array, |reply| {
+            (0..1000).for_each(|_| reply.bulk(&[0; 100]));
+            1000
+        });
+        reply.hold_from(5000, 7);
+        assert!(reply.has_overflowed() && reply.sendable().is_empty() && reply.capacity() <= 2000);
+        reply.ok();
+        assert!(reply.sendable().is_empty());
+    }
 
     #[test]
     fn each_protocol_version_gets_its_own_types() {

@@ -44,6 +44,13 @@ impl Server {
                 .map_err(|e| crate::config::os_text(&e))?,
             // Connections stay logged in, as in Valkey.
             Effect::Password => self.acl.set_default_password(&self.config.requirepass),
+            Effect::OutputLimits => {
+                for slot in self.clients.iter().map(|client| client.slot).collect::<Vec<_>>() {
+                    let Some(mut client) = self.clients.take(slot) else { continue };
+                    self.limit_output(&mut client);
+                    self.clients.put_back_quietly(client);
+                }
+            }
             Effect::Bind => self.listen_anew().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             Effect::Listen => {
                 self.listen_anew().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;

@@ -90,7 +90,7 @@ impl Server {
         s.peak_memory = s.peak_memory.max(crate::memory::used());
     }
 
-    /// Idle clients (`timeout`), and ordinary clients beyond their output limits.
+    /// Idle clients (`timeout`), and ordinary clients beyond their soft output limit.
     fn check_clients(&mut self, now: i64) {
         let idle_limit = i64::from(self.config.timeout) * 1000;
         let limits = self.config.client_output_buffer_limit;
@@ -109,12 +109,11 @@ impl Server {
                 continue;
             }
             let limit = if client.class() == "pubsub" { limits.pubsub } else { limits.normal };
-            let pending = client.reply.pending() as u64;
-            let soft = limit.soft_bytes > 0 && pending > limit.soft_bytes;
+            let soft = client.is_over(limit.soft_bytes);
             client.over_soft_limit_since = if soft { client.over_soft_limit_since.or(Some(now)) } else { None };
             let too_long =
                 client.over_soft_limit_since.is_some_and(|s| now - s >= i64::from(limit.soft_seconds) * 1000);
-            if (limit.hard_bytes > 0 && pending > limit.hard_bytes) || (soft && too_long) {
+            if client.is_over(limit.hard_bytes) || (soft && too_long) {
                 crate::log_warning!(
                     "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                     client.peer

@@ -4,13 +4,14 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::Server;
+use crate::client::describe::OWN_BUFFER;
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::{Outcome, dispatch};
 use crate::data::table::hash;
-use crate::log_verbose;
 use crate::net::listener::Kind;
 use crate::net::{Interest, Stream, Token};
 use crate::resp::Limits;
+use crate::{log_verbose, log_warning};
 
 /// What one client may be sent in one turn, so that the others get theirs.
 const WRITE_PER_TURN: usize = 64 * 1024;
@@ -148,6 +149,7 @@ impl Server {
         // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.
         let mut query = std::mem::take(&mut client.query);
         self.current_proto = client.reply.proto;
+        self.limit_output(client);
         'requests: while !client.is_waiting() && !client.is_closing() {
             let limits =
                 Limits { bulk: self.config.proto_max_bulk_len as usize, authenticated: !self.must_log_in(client) };
@@ -182,6 +184,25 @@ impl Server {
             }
         }
         client.query = query;
+        // It may be a subscriber now.
+        self.limit_output(client);
+    }
+
+    /// Sets how much may wait to be sent to a client, by what it is.
+    pub fn limit_output(&self, client: &mut Client) {
+        let limit = match client.class() {
+            _ if client.is_primary() || client.replica.is_some() => 0,
+            "pubsub" => self.config.client_output_buffer_limit.pubsub.hard_bytes,
+            _ => self.config.client_output_buffer_limit.normal.hard_bytes,
+        };
+        let bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+        client.reply.set_ceiling(if bytes == 0 { usize::MAX } else { bytes.saturating_add(OWN_BUFFER) });
+    }
+
+    /// Bytes that may wait for an ordinary client for a while only.
+    pub fn soft_limit(&self, client: &Client) -> u64 {
+        let limits = &self.config.client_output_buffer_limit;
+        if client.class() == "pubsub" { limits.pubsub.soft_bytes } else { limits.normal.soft_bytes }
     }
 
     /// Whoever never logged in does not get to fill our memory with answers that they don't take.
@@ -268,6 +289,12 @@ impl Server {
                 }
             }
         }
+        if client.over_soft_limit_since.is_some()
+            && client.replica.is_none()
+            && !client.is_over(self.soft_limit(client))
+        {
+            client.over_soft_limit_since = None;
+        }
         client.bytes_out += written as u64;
         self.stats.bytes_out += written as u64;
         if client.replica.is_some() && client.reply.pending() == 0 {
@@ -286,6 +313,10 @@ impl Server {
 
     /// Closes a client that was taken out of the registry and forgets it everywhere.
     fn close(&mut self, mut client: Box<Client>) {
+        if client.reply.has_overflowed() {
+            log_warning!("Client {} closed for overcoming of output buffer limits.", client.describe());
+            self.stats.client_output_limit_disconnections += 1;
+        }
         self.clients.discard(&client);
         self.forget_subscriptions(&mut client);
         self.unwatch_all(&mut client);
@@ -303,8 +334,11 @@ impl Server {
     }
 }
 
-/// CLIENT REPLY OFF and SKIP.
+/// CLIENT REPLY OFF and SKIP, and the end of a client whose reply was too large.
 fn after_request(client: &mut Client) {
+    if client.reply.has_overflowed() {
+        client.flags |= ClientFlags::CLOSE_NOW;
+    }
     if client.flags.intersects(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT) {
         client.flags -= ClientFlags::REPLY_SKIP;
         if client.flags.contains(ClientFlags::REPLY_SKIP_NEXT) {

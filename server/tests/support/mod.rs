@@ -137,6 +137,11 @@ impl Client {
         self.bytes(len.unwrap_or_else(|| panic!("a bulk string was expected, not {head}")))
     }
 
+    /// Whether the server closes the connection, without an answer.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
+    }
+
     /// The next answer, or message.
     pub fn answer(&mut self) -> String {
         let head = self.line();

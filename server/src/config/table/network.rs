@@ -37,7 +37,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Bytes that one argument may have.
     proto_max_bulk_len: i64 = 512 << 20, "proto-max-bulk-len", memory(1 << 20, LONG_MAX), None, Acts;
     /// What may wait to be sent to a client before it is disconnected, by class.
-    client_output_buffer_limit: OutputLimits = OutputLimits::DEFAULT, "client-output-buffer-limit", OutputBufferLimits, None, Acts;
+    client_output_buffer_limit: OutputLimits = OutputLimits::DEFAULT, "client-output-buffer-limit", OutputBufferLimits, OutputLimits, Acts;
     /// Bytes that all clients together may hold; negative: that percentage of `maxmemory`; 0 for no limit.
     maxmemory_clients: i64 = 0, "maxmemory-clients", memory_or_percent(LONG_MAX), ClientMemory, NoEffectHere;
     /// Threads that read from and write to clients, the data thread among them.
