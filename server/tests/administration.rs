@@ -125,3 +125,23 @@ fn a_client_whose_answer_is_too_large_goes_without_costing_memory_or_time() {
     client.send(&["GET", "large"]);
     assert!(client.is_closed());
 }
+
+#[test]
+fn while_writes_are_paused_nothing_is_written_by_other_ways() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    check(
+        &mut client,
+        &[
+            ("PFADD log a", ":1"),
+            ("CLIENT PAUSE 100000 WRITE", "OK"),
+            ("CONFIG SET maxmemory-policy allkeys-random maxmemory 1", "OK"),
+            ("EXISTS log", ":1"),
+        ],
+    );
+    let mut counting = server.connect();
+    counting.send(&["PFCOUNT", "log"]);
+    client.ask_until("INFO clients", "blocked_clients:1");
+    check(&mut client, &[("CONFIG SET maxmemory 0", "OK"), ("CLIENT UNPAUSE", "OK")]);
+    assert_eq!(counting.answer(), ":1");
+}

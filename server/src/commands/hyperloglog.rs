@@ -18,7 +18,8 @@ pub const COMMANDS: &[Command] = &[
         .uses(&[KeyUse::INSERTS])
         .doc("2.8.9", "Adds elements to a HyperLogLog, made if there is none."),
     Command::new("pfcount", -2, Group::HyperLogLog, pfcount)
-        .flags(Flags::READONLY)
+        // It writes down what it has counted.
+        .flags(Flags::READONLY.union(Flags::MAY_REPLICATE))
         .keys(Keys::ALL)
         .uses(&[KeyUse::COUNTS])
         .doc("2.8.9", "Returns about how many distinct elements HyperLogLogs have seen together."),

@@ -12,7 +12,8 @@ impl Server {
     /// Evicts keys until the memory in use is below the limit, for a bounded time; false when there is no room.
     pub fn evict_to_limit(&mut self) -> bool {
         let limit = self.config.maxmemory;
-        if !self.is_primary() && self.config.replica_ignore_maxmemory {
+        // An evicted key is a write.
+        if !self.is_primary() && self.config.replica_ignore_maxmemory || self.writes_paused() {
             return true;
         }
         if self.memory_that_counts() <= limit {
