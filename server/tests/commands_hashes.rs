@@ -178,6 +178,33 @@ fn a_field_whose_time_is_over_is_overwritten_as_if_it_were_not_there() {
 }
 
 #[test]
+fn fields_are_drawn_from_those_that_have_not_expired() {
+    let server = without_cycle();
+    let mut client = server.connect();
+    check(&mut client, &[("CONFIG SET import-mode yes", "OK")]);
+    for i in 0..2000 {
+        client.ask(&format!("HSETEX h PXAT 1 FIELDS 1 gone{i} 1"));
+    }
+    check(&mut client, &[("CONFIG SET import-mode no", "OK"), ("HRANDFIELD h", "nil"), ("HRANDFIELD h -5", "[]")]);
+    client.ask("HSET h a 1 b 2 c 3");
+    let mut drawn: Vec<String> = Vec::new();
+    for command in ["HRANDFIELD h 3", "HRANDFIELD h 3000", "HRANDFIELD h 2", "HRANDFIELD h -3", "HRANDFIELD h"] {
+        let answer = client.ask(command);
+        let fields: Vec<String> = answer.trim_matches(['[', ']']).split(", ").map(str::to_owned).collect();
+        assert!(fields.iter().all(|field| ["a", "b", "c"].contains(&field.as_str())), "{command}: {answer}");
+        drawn.push(fields.len().to_string());
+    }
+    assert_eq!(drawn, ["3", "3", "2", "3", "1"]);
+    // Some of many.
+    for i in 0..2000 {
+        client.ask(&format!("HSET h live{i} 1"));
+    }
+    let answer = client.ask("HRANDFIELD h 50");
+    let fields: std::collections::BTreeSet<&str> = answer.trim_matches(['[', ']']).split(", ").collect();
+    assert!(fields.len() == 50 && !answer.contains("gone"), "{answer}");
+}
+
+#[test]
 fn a_number_keeps_the_expiry_of_its_field() {
     let server = Server::start(&[]);
     check(

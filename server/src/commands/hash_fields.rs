@@ -59,15 +59,20 @@ impl<'a> View<'a> {
         self.hash
     }
 
+    /// Whether a field of the stored hash has not expired.
+    pub fn shows(self, field: Field<'_>) -> bool {
+        !is_past(field.expire_at, self.clock)
+    }
+
     /// The fields.
     pub fn iter(self) -> impl Iterator<Item = Field<'a>> {
-        self.hash.iter().filter(move |field| !is_past(field.expire_at, self.clock))
+        self.hash.iter().filter(move |field| self.shows(*field))
     }
 
     /// As [`Hash::scan`].
     pub fn scan(self, cursor: u64, mut visit: impl FnMut(Field<'_>)) -> u64 {
         self.hash.scan(cursor, |field| {
-            if !is_past(field.expire_at, self.clock) {
+            if self.shows(field) {
                 visit(field);
             }
         })

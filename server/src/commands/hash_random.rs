@@ -8,6 +8,7 @@ use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
 use crate::data::hash::Field;
 use crate::data::rng::Rng;
 use crate::resp::ReplyBuf;
+use std::collections::HashSet;
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
@@ -50,16 +51,67 @@ fn reply_field(reply: &mut ReplyBuf, field: Field<'_>, with_value: bool) {
     }
 }
 
-/// A random field that has not expired.
-fn random<'a>(hash: View<'a>, live: &[Field<'a>], rng: &mut Rng) -> Option<Field<'a>> {
-    if hash.is_whole() { hash.whole().random(rng) } else { live.get(rng.below(live.len())).copied() }
+/// Draws at random from the fields that have not expired.
+struct Draw<'a> {
+    hash: View<'a>,
+    rng: Rng,
+    /// All of them, once too many were drawn that have expired.
+    live: Option<Vec<Field<'a>>>,
+}
+
+impl<'a> Draw<'a> {
+    /// How often it is tried before the whole hash is looked through.
+    const TRIES: usize = 100;
+
+    /// A field, each about as likely as another.
+    fn one(&mut self) -> Option<Field<'a>> {
+        if self.live.is_none() {
+            for _ in 0..Self::TRIES {
+                let field = self.hash.whole().random(&mut self.rng)?;
+                if self.hash.shows(field) {
+                    return Some(field);
+                }
+            }
+            self.live = Some(self.hash.iter().collect());
+        }
+        let live = self.live.as_deref().unwrap_or_default();
+        live.get(self.rng.below(live.len())).copied()
+    }
+
+    /// `count` different fields; all, if there are fewer.
+    fn different(&mut self, count: usize) -> Vec<Field<'a>> {
+        if count < self.hash.whole().len() / 3 {
+            let (mut drawn, mut names) = (Vec::with_capacity(count), HashSet::new());
+            for _ in 0..Self::TRIES + 4 * count {
+                match self.one() {
+                    Some(field) if drawn.len() < count => {
+                        if names.insert(field.name.to_vec()) {
+                            drawn.push(field);
+                        }
+                    }
+                    _ => break,
+                }
+            }
+            if drawn.len() == count {
+                return drawn;
+            }
+        }
+        let mut live: Vec<Field<'a>> = self.hash.iter().collect();
+        let count = count.min(live.len());
+        for i in 0..count {
+            let other = i + self.rng.below(live.len() - i);
+            live.swap(i, other);
+        }
+        live.truncate(count);
+        live
+    }
 }
 
 fn hrandfield(ctx: &mut Ctx<'_>) -> CommandResult {
     let (count, with_values) = sample_options(ctx, "withvalues")?;
     let key = ctx.arg(1);
     let (db, reply) = ctx.db_and_reply();
-    let mut rng = db.rng();
+    let rng = db.rng();
     let Some(hash) = View::read(db, key)? else {
         if count.is_some() {
             reply.array(0)
@@ -68,36 +120,28 @@ fn hrandfield(ctx: &mut Ctx<'_>) -> CommandResult {
         }
         return Ok(());
     };
-    // Where some may have expired, the choice is made among those that have not.
-    let live: Vec<Field<'_>> = if hash.is_whole() { Vec::new() } else { hash.iter().collect() };
-    let len = if hash.is_whole() { hash.len() } else { live.len() };
+    let mut draw = Draw { hash, rng, live: None };
     match count {
-        None => match random(hash, &live, &mut rng) {
+        None => match draw.one() {
             Some(field) => reply.elem(field.name),
             None => reply.null(),
         },
-        Some(count @ 0..) => {
-            let count = (count as usize).min(len);
+        Some(count @ 0..) if hash.is_whole() => {
+            let count = (count as usize).min(hash.len());
             reply_members(reply, count, with_values);
-            if hash.is_whole() {
-                hash.whole().random_distinct(count, &mut rng, |field| reply_field(reply, field, with_values));
-            } else {
-                let mut left = count;
-                for (i, field) in live.iter().enumerate() {
-                    // Selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S.
-                    if rng.below(len - i) < left {
-                        reply_field(reply, *field, with_values);
-                        left -= 1;
-                    }
-                }
-            }
+            hash.whole().random_distinct(count, &mut draw.rng, |field| reply_field(reply, field, with_values));
+        }
+        Some(count @ 0..) => {
+            let fields = draw.different(count as usize);
+            reply_members(reply, fields.len(), with_values);
+            fields.into_iter().for_each(|field| reply_field(reply, field, with_values));
         }
         // The same field may come several times.
         Some(count) => {
-            let count = if len == 0 { 0 } else { count.unsigned_abs() as usize };
+            let count = if draw.one().is_some() { count.unsigned_abs() as usize } else { 0 };
             reply_members(reply, count, with_values);
             reply.repeat(count, |reply| {
-                if let Some(field) = random(hash, &live, &mut rng) {
+                if let Some(field) = draw.one() {
                     reply_field(reply, field, with_values);
                 }
             });
