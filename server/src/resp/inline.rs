@@ -53,7 +53,7 @@ pub fn split_in_place(line: &mut [u8], spans: &mut Vec<Span>) -> Option<()> {
                     quote = Some(c);
                     read += 1;
                 }
-                (None, c) if is_space(c) || c == 0 => break,
+                (None, c) if is_space(c) => break,
                 _ => {
                     line[write] = c;
                     write += 1;
@@ -94,6 +94,12 @@ mod tests {
         assert_eq!(split(r#""" a"#).unwrap(), [b"".to_vec(), b"a".to_vec()]);
         assert_eq!(split("").unwrap(), Vec::<Vec<u8>>::new());
         assert_eq!(split(r#""""te"s't-'key x''y"#).unwrap(), [b"test-key".to_vec(), b"xy".to_vec()]);
+    }
+
+    #[test]
+    fn a_zero_byte_is_a_byte_like_others() {
+        assert_eq!(split("set a\0b c\0").unwrap(), [b"set".to_vec(), b"a\0b".to_vec(), b"c\0".to_vec()]);
+        assert_eq!(split("\0").unwrap(), [b"\0".to_vec()]);
     }
 
     #[test]
