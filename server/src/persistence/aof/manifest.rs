@@ -68,22 +68,26 @@ impl Manifest {
 
     fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
         let mut parts: Vec<Part> = Vec::new();
+        let mut last_incr = None;
         for (i, line) in text.split(|c| *c == b'\n').enumerate() {
             let mut line = line.to_vec();
             if line.iter().all(u8::is_ascii_whitespace) || line.first() == Some(&b'#') {
                 continue;
             }
-            parts.push(parse_line(&mut line).map_err(|why| (i + 1, why))?);
+            let part = parse_line(&mut line).map_err(|why| (i + 1, why))?;
+            match part.file_type {
+                FileType::Base if parts.iter().any(|p| p.file_type == FileType::Base) => {
+                    return Err((i + 1, "Found duplicate base file information"));
+                }
+                FileType::Incr if last_incr.replace(part.seq).is_some_and(|last| part.seq <= last) => {
+                    return Err((i + 1, "Found a non-monotonic sequence number"));
+                }
+                _ => {}
+            }
+            parts.push(part);
         }
         if parts.is_empty() {
             return Err((1, "Found an empty AOF manifest"));
-        }
-        if parts.iter().filter(|p| p.file_type == FileType::Base).count() > 1 {
-            return Err((parts.len(), "Found duplicate base file information"));
-        }
-        let seqs: Vec<u64> = parts.iter().filter(|p| p.file_type == FileType::Incr).map(|p| p.seq).collect();
-        if !seqs.is_sorted_by(|a, b| a < b) {
-            return Err((parts.len(), "Found a non-monotonic sequence number"));
         }
         Ok(Manifest { parts })
     }
@@ -214,7 +218,8 @@ mod tests {
             ("file x seq 1 type z\n", 1),
             ("file x seq 1 type b\nfile y seq\n", 2),
             ("file ../x seq 1 type b\n", 1),
-            ("file x seq 2 type i\nfile y seq 1 type i\n", 2),
+            ("file x seq 2 type i\nfile y seq 1 type i\nfile z seq 3 type i\n", 2),
+            ("# c\nfile x seq 1 type b\n\nfile y seq 2 type b\nfile z seq 3 type i\n", 4),
             ("", 1),
         ] {
             assert_eq!(Manifest::parse(text.as_bytes()).unwrap_err().0, line, "{text:?}");
