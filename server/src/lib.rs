@@ -22,3 +22,4 @@ pub mod resp;
 pub mod scripting;
 pub mod server;
 pub mod sys;
+pub mod tracking;

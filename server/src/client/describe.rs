@@ -1,6 +1,7 @@
 //! A client as CLIENT LIST and CLIENT INFO show it.
 
 use super::{Client, ClientFlags};
+use crate::commands::client_tracking;
 use crate::net::Interest;
 use crate::server::Server;
 
@@ -38,6 +39,9 @@ impl Client {
             ('c', has(ClientFlags::CLOSE_AFTER_REPLY)),
             ('A', has(ClientFlags::CLOSE_NOW)),
             ('U', self.stream.as_ref().is_some_and(|s| s.is_unix())),
+            ('t', has(ClientFlags::TRACKING)),
+            ('R', has(ClientFlags::TRACKING_BROKEN)),
+            ('B', has(ClientFlags::TRACKING_BROADCAST)),
             ('r', has(ClientFlags::READONLY_MODE)),
             ('e', has(ClientFlags::NO_EVICT)),
             ('T', has(ClientFlags::NO_TOUCH)),
@@ -110,12 +114,11 @@ impl Server {
         put("obl", &size(own));
         put("oll", &number(i64::from(beyond > 0)));
         put("omem", beyond.to_string().as_bytes());
-        put("tot-mem", &size(client.memory() + argv_memory));
+        put("tot-mem", &size(client.memory() + self.tracking.memory_of(client.id) + argv_memory));
         put("events", if client.interest == Interest::ReadWrite { b"rw" } else { b"r" });
         put("cmd", client.last_command.map_or("NULL", |row| row.full_name.as_str()).as_bytes());
         put("user", client.user_name());
-        // Client-side caching is what redirects, and there is none.
-        put("redir", b"-1");
+        put("redir", &number(client_tracking::redirection(self.tracking.get(client.id))));
         put("resp", &number(i64::from(client.reply.proto)));
         put("lib-name", &client.lib_name);
         put("lib-ver", &client.lib_version);

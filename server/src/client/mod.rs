@@ -71,6 +71,12 @@ bitflags! {
         const IMPORT_SOURCE = 1 << 20;
         /// Was logged in once: whoever was may have long answers.
         const KNOWN = 1 << 21;
+        /// CLIENT TRACKING; the server's own record has the rest.
+        const TRACKING = 1 << 22;
+        /// Whoever was to be told in its place is gone.
+        const TRACKING_BROKEN = 1 << 23;
+        /// In the broadcasting mode.
+        const TRACKING_BROADCAST = 1 << 24;
     }
 }
 

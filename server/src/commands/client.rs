@@ -1,6 +1,7 @@
 //! CLIENT: what a connection says of itself, and looking at and after connections.
 
 use super::client_filter::Filter;
+use super::client_tracking::{caching, getredir, tracking, trackinginfo};
 use super::config::container;
 use super::error::{NOT_INTEGER, SYNTAX};
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, connection, help};
@@ -71,8 +72,8 @@ pub const COMMANDS: &[Command] = &[row("client", -2, container)
         row("setname", 3, setname).flags(BUSY).usage("<name>").doc("2.6.9", "Gives the connection a name."),
         row("tracking", -3, tracking)
             .flags(BASE)
-            .usage("(ON|OFF)")
-            .doc("6.0.0", "Turns client-side caching on, which this server does not have, or off."),
+            .usage("(ON|OFF) [REDIRECT <client-id>] [BCAST] [PREFIX <prefix> [PREFIX <prefix> ...]] [OPTIN] [OPTOUT] [NOLOOP]")
+            .doc("6.0.0", "Turns client-side caching on or off: the client is told when keys change that it has read."),
         row("trackinginfo", 2, trackinginfo).flags(BASE).doc("6.2.0", "Describes this connection's client-side caching."),
         row("unblock", -3, unblock)
             .flags(ADMIN)
@@ -291,38 +292,5 @@ fn unblock(ctx: &mut Ctx<'_>) -> CommandResult {
     }
     ctx.server.clients.put_back(target);
     ctx.reply().int(1);
-    Ok(())
-}
-
-fn tracking(ctx: &mut Ctx<'_>) -> CommandResult {
-    if on_or_off(ctx, 2)? {
-        return Err(CommandError::fixed("ERR This server does not serve client-side caching"));
-    }
-    ctx.reply().ok();
-    Ok(())
-}
-
-fn caching(ctx: &mut Ctx<'_>) -> CommandResult {
-    let _ = ctx;
-    Err(CommandError::fixed(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
-fn getredir(ctx: &mut Ctx<'_>) -> CommandResult {
-    ctx.reply().int(-1);
-    Ok(())
-}
-
-fn trackinginfo(ctx: &mut Ctx<'_>) -> CommandResult {
-    let reply = ctx.reply();
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.int(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
     Ok(())
 }

@@ -171,6 +171,7 @@ fn quit(ctx: &mut Ctx<'_>) -> CommandResult {
 fn reset(ctx: &mut Ctx<'_>) -> CommandResult {
     super::transaction::discard(ctx.server, ctx.client);
     ctx.server.forget_subscriptions(ctx.client);
+    ctx.server.stop_tracking(ctx.client);
     let id = ctx.client.id;
     ctx.server.monitors.retain(|m| *m != id);
     let client = &mut *ctx.client;

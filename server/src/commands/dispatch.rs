@@ -93,9 +93,18 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     if server.config.maxmemory > 0 && !server.loading.is_active() && !server.scripting.is_busy() {
         let fits = server.evict_to_limit();
         server.scripting.out_of_memory = !fits;
+        if !server.tracking.is_idle() && server.nesting == 0 {
+            // Whoever cached what was evicted is told before the answer.
+            server.flush_effects();
+            server.clients.take_messages(client);
+        }
         if !fits && effective.contains(Flags::DENYOOM) {
             return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
         }
+    }
+    if !server.tracking.is_idle() {
+        server.limit_tracking();
+        server.clients.take_messages(client);
     }
     let writes = effective.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
     if writes {
@@ -227,6 +236,7 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         // sets would part.
         server.keyspace.set_expiry_rule(ExpiryRule::IGNORE);
     }
+    let outer_caller = server.caller.replace(client.id);
     let result = (row.command.handler)(&mut Ctx { server, client, argv, row });
     if sees_expired {
         server.update_expiry_rule();
@@ -259,6 +269,8 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
 
     let changed = server.keyspace.dirty() != dirty_before;
     finish_call(server, client, db, changed, argv);
+    server.note_read(client, row, argv);
+    server.caller = outer_caller;
     if server.nesting == 0 {
         flush(server, client, row);
         if changed && server.acks_needed() > 0 && client.last_write_offset > offset_before {
@@ -345,8 +357,7 @@ pub fn take_effects(server: &mut Server) {
                     server.propagation.ops.push(Op::new(db, OwnedArgv::new(args)));
                 }
             }
-            // Client-side caching is not served yet, and nobody asks the keyspace for these.
-            Effect::Modified { .. } => {}
+            Effect::Modified { db: _, key } => server.note_change(&key, server.caller),
             Effect::Notify { class: _, event, db, key } => server.publish_notification(event, db, &key),
         }
     }

@@ -11,7 +11,7 @@ pub const CLIENTS: &[Part] = &[fields! {
     client_recent_max_input_buffer: |v| v.server.stats.recent_buffers.input(),
     client_recent_max_output_buffer: |v| v.server.stats.recent_buffers.output(),
     blocked_clients: |v| v.clients().blocked,
-    tracking_clients: |_| 0,
+    tracking_clients: |v| v.server.tracking.clients().len(),
     pubsub_clients: |v| v.clients().pubsub,
     watching_clients: |v| v.server.keyspace.watch_counts().0,
     clients_in_timeout_table: |v| v.server.timers.len(),

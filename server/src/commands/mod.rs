@@ -9,6 +9,7 @@ pub mod bitmap;
 pub mod client;
 mod client_filter;
 mod cluster;
+pub mod client_tracking;
 pub mod command;
 pub mod commandlog;
 pub mod config;

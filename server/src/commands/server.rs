@@ -52,6 +52,7 @@ fn flush(ctx: &mut Ctx<'_>, db: Option<usize>, background: bool) {
     let keys = db.map_or_else(|| keyspace.total_keys(), |db| keyspace.db(db).len());
     let garbage = keyspace.flush(db);
     keyspace.add_dirty(keys as u64);
+    ctx.server.note_flush();
     if background {
         ctx.server.bio.free_garbage(garbage);
     }

@@ -145,6 +145,7 @@ impl Server {
     /// Drops all data, the libraries of functions among them, elsewhere.
     pub fn flush_everything(&mut self) {
         let old = self.keyspace.flush(None);
+        self.note_flush();
         self.bio.free_garbage(old);
         let retired = self.scripting.flush_functions();
         self.free_retired(retired, true);

@@ -23,6 +23,7 @@ impl Server {
         self.tend_keyspace();
         self.flush_effects();
         self.check_clients(now);
+        self.limit_tracking();
         self.save_if_due();
         self.aof_cron();
         self.failover_progress();

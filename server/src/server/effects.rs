@@ -164,7 +164,7 @@ impl Server {
             }
         };
         let old_deadline = client.retry.flatten();
-        self.current_proto = client.reply.proto;
+        let caller_proto = std::mem::replace(&mut self.current_proto, client.reply.proto);
         // The user may have changed while the client waited.
         match self.check_permission(client, row, argv.argv(), super::users::context_of(client)) {
             Ok(()) => dispatch::call(self, client, row, argv.argv()),
@@ -173,6 +173,7 @@ impl Server {
                 dispatch::reject(self, client, Some(row), &CommandError::bytes(text));
             }
         }
+        self.current_proto = caller_proto;
         client.retry = None;
         if client.blocked.is_none() {
             if let Some(deadline) = old_deadline {

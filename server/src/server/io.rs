@@ -169,6 +169,7 @@ impl Server {
                     break 'requests;
                 }
                 after_request(client);
+                self.end_caching_exception(client);
                 self.clients.take_messages(client);
                 self.limit_stranger(client);
                 query.advance();
@@ -321,6 +322,7 @@ impl Server {
         self.forget_subscriptions(&mut client);
         self.unwatch_all(&mut client);
         self.forget_block(&mut client);
+        self.stop_tracking(&mut client);
         self.monitors.retain(|id| *id != client.id);
         if client.is_replica() || client.replica.is_some() {
             self.replica_disconnected(&mut client);

@@ -1,6 +1,7 @@
 //! The server: the state that the data thread owns, and the order of one turn of its loop (`turn`).
 
 pub mod apply;
+pub mod caching;
 pub mod commandlog;
 pub mod cron;
 pub mod debug;
@@ -87,6 +88,12 @@ pub struct Server {
     pub repl: Replication,
     /// Snapshots and the append-only file.
     pub persistence: Persistence,
+    /// Clients that cache, and what.
+    pub tracking: crate::tracking::Tracking,
+    /// How often in a row forgetting what is beyond `tracking-table-max-keys` was not enough.
+    pub tracking_rounds: u32,
+    /// The client whose command runs.
+    pub caller: Option<ClientId>,
     /// Counters.
     pub stats: Stats,
     /// Calls worth remembering.

@@ -130,6 +130,7 @@ impl Server {
         self.start_due_snapshot();
         self.tend_keyspace_fast();
         self.flush_effects();
+        self.broadcast_changes();
         self.ask_for_acks();
         if self.persistence.aof.is_on() {
             let began = Instant::now();

@@ -39,7 +39,7 @@ macro_rules! access_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Lets scripts use what can break out of their sandbox.
     lua_enable_insecure_api: bool = false, "lua-enable-insecure-api" | "lua-enable-deprecated-api", flag(), Interpreters, Acts, Hidden, Protected;
     /// Keys that client side caching remembers; 0 for no limit.
-    tracking_table_max_keys: usize = 1_000_000, "tracking-table-max-keys", number(0, LONG_MAX), None, NoEffectHere;
+    tracking_table_max_keys: usize = 1_000_000, "tracking-table-max-keys", number(0, LONG_MAX), None, Acts;
     /// Answers as Redis OSS where Valkey differs in names only.
     extended_redis_compatibility: bool = false, "extended-redis-compatibility", flag(), None, Acts;
 } } }
