@@ -45,7 +45,7 @@ pub struct Record {
     /// The id of the last wish to move the primary that was carried out or given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover_done: Option<String>,
-    /// The instance of [`crate::Spec::place`] that the primary was last moved to, or given up moving to.
+    /// Where the specification wanted the primary to be when it was last moved there, or that was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placed: Option<String>,
     /// The last failovers and moves, the newest first.

@@ -57,6 +57,8 @@ pub const GROUP: &str = "valkey-repl.dev";
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 52")
         .message("metadata.name may have at most 52 characters: the names of pods and Services are made from it"),
+    validation = Rule::new("!has(self.spec.primary) || [0, 1, 2, 3, 4, 5, 6, 7, 8].exists(i, i < self.spec.instances && self.spec.primary == self.metadata.name + '-' + string(i))")
+        .message("spec.primary names none of the pods that spec.instances asks for: write the name of one, such as NAME-0, or leave it out"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must be lower-case letters, digits and dashes and start with a letter: Services are named after it")
 )]
@@ -110,6 +112,11 @@ pub struct ValkeyReplicationSpec {
     pub replication: Replication,
     /// When and how the primary moves.
     pub failover: Failover,
+    /// The pod that should be primary, such as `pair-1`. A new value moves the primary there once, with nothing lost; after a
+    /// failover it stays where it is. To move it once without this, annotate `valkey-repl.dev/switchover`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub primary: Option<String>,
     /// Adjustments to the pods.
     pub pod_template: PodTemplate,
     /// Adjustments to the Services.
@@ -133,6 +140,7 @@ impl Default for ValkeyReplicationSpec {
             persistence: Persistence::default(),
             replication: Replication::default(),
             failover: Failover::default(),
+            primary: None,
             pod_template: PodTemplate::default(),
             services: Services::default(),
             paused: false,

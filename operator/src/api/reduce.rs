@@ -37,6 +37,7 @@ impl ValkeyReplication {
             persistent: !spec.storage.ephemeral && (spec.persistence.rdb || spec.persistence.aof),
             avoid,
             switchover: self.switchover(),
+            place: spec.primary.clone(),
             accept_data_loss: self.accepted_loss(),
             paused: spec.paused,
         }

@@ -151,6 +151,15 @@ fn a_name_must_fit_the_services_and_pods_made_of_it() {
 }
 
 #[test]
+fn a_primary_that_is_asked_for_must_be_one_of_the_pods() {
+    resource(json!({"primary": "pair-1"})).validate_cel().unwrap();
+    for name in ["pair-2", "pear-0", "1"] {
+        let message = refusal(json!({"primary": name}));
+        assert!(message.contains("spec.primary names none of the pods"), "{message}");
+    }
+}
+
+#[test]
 fn the_operators_own_labels_cannot_be_overridden() {
     let message = refusal(json!({"podTemplate": {"labels": {"valkey-repl.dev/name": "x"}}}));
     assert!(message.contains("spec.podTemplate.labels"), "{message}");
