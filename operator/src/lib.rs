@@ -10,6 +10,7 @@ pub mod api;
 pub mod carrier;
 pub mod clock;
 pub mod controller;
+pub mod explain;
 pub mod http;
 pub mod instance;
 pub mod leader;

@@ -1,10 +1,11 @@
-//! The program: `run` is the controller, `local` runs a set on this machine, `crd` prints the resource's definition.
+//! The program: `run` is the controller, `local` runs a set on this machine, `explain` is for people, `crd` prints the
+//! resource's definition.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use valkey_operator::{api, local, run};
+use valkey_operator::{api, explain, local, run};
 
 /// Keeps replicated Valkey pairs alive.
 #[derive(Parser)]
@@ -32,6 +33,11 @@ enum Command {
         #[command(flatten)]
         arguments: local::Arguments,
     },
+    /// Say what the operator would do now with a resource, what it waits for, and which evidence it lacks.
+    Explain {
+        #[command(flatten)]
+        arguments: explain::Arguments,
+    },
     /// Print the CustomResourceDefinition as YAML.
     Crd,
 }
@@ -54,6 +60,9 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             done.map_err(|error| error.to_string())
         }),
+        Command::Explain { arguments } => {
+            runtime().and_then(|runtime| runtime.block_on(explain::run(arguments)).map_err(|error| error.to_string()))
+        }
         Command::Crd => api::crd_yaml().map(|text| print!("{text}")).map_err(|error| error.to_string()),
     };
     match done {

@@ -5,7 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use valkey_repl_engine::record::Failover;
+use valkey_repl_engine::{Condition, ConditionKind, record::Failover};
 
 /// The upper bounds of the histogram of failovers, in seconds.
 const SECONDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0, 40.0, 80.0, 160.0];
@@ -15,6 +15,14 @@ const SECONDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0, 40.0
 pub struct Why {
     /// As in the record.
     why: String,
+}
+
+/// A condition of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    namespace: String,
+    name: String,
+    condition: &'static str,
 }
 
 /// All that is counted.
@@ -29,6 +37,7 @@ pub struct Metrics {
     pub api_failures: Counter,
     /// Passes that could not make a resource's objects.
     pub build_failures: Counter,
+    conditions: Family<Of, Gauge>,
     failovers: Family<Why, Counter>,
     failover_seconds: Histogram,
     bytes_possibly_lost: Counter,
@@ -42,6 +51,7 @@ impl Default for Metrics {
             resources: Gauge::default(),
             api_failures: Counter::default(),
             build_failures: Counter::default(),
+            conditions: Family::default(),
             failovers: Family::default(),
             failover_seconds: Histogram::new(SECONDS),
             bytes_possibly_lost: Counter::default(),
@@ -51,6 +61,11 @@ impl Default for Metrics {
         registry.register("resources", "Resources that are looked after", metrics.resources.clone());
         registry.register("api_failures", "Calls to the API server that failed", metrics.api_failures.clone());
         registry.register("build_failures", "Passes that could not make the objects", metrics.build_failures.clone());
+        registry.register(
+            "condition",
+            "The conditions of each resource: 1 true, 0 false, -1 unknown",
+            metrics.conditions.clone(),
+        );
         registry.register("failovers", "Changes of a primary, by their reason", metrics.failovers.clone());
         registry.register(
             "failover_seconds",
@@ -67,6 +82,29 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// How a resource is.
+    pub fn conditions(&self, (namespace, name): &(String, String), conditions: &[Condition]) {
+        for condition in conditions {
+            let of = Of { namespace: namespace.clone(), name: name.clone(), condition: condition.kind.as_str() };
+            self.conditions.get_or_create(&of).set(condition.status.map_or(-1, i64::from));
+        }
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, (namespace, name): &(String, String)) {
+        for kind in ConditionKind::ALL {
+            let of = Of { namespace: namespace.clone(), name: name.clone(), condition: kind.as_str() };
+            self.conditions.remove(&of);
+        }
+    }
+
+    /// This operator does not lead any more: others know how the resources are.
+    pub fn forget_all(&self) {
+        self.leader.set(0);
+        self.resources.set(0);
+        self.conditions.clear();
+    }
+
     /// A change of a primary was brought to its end.
     pub fn failover(&self, failover: &Failover) {
         self.failovers.get_or_create(&Why { why: format!("{:?}", failover.why) }).inc();
@@ -96,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failover_is_counted_by_its_reason_with_its_duration() {
+    fn failovers_and_conditions_are_told_and_conditions_are_forgotten_with_their_resource() {
         let metrics = Metrics::default();
         metrics.failover(&Failover {
             at: String::new(),
@@ -107,9 +145,17 @@ mod tests {
             timeline: Timeline { detected_ms: Some(100), promoted_ms: Some(200), opened_ms: Some(300) },
             bytes_possibly_lost: Some(7),
         });
+        metrics.conditions(
+            &("shop".into(), "pair".into()),
+            &[Condition { kind: ConditionKind::Ready, status: None, reason: String::new(), message: String::new() }],
+        );
         let text = metrics.text();
+        let ready = r#"valkey_operator_condition{namespace="shop",name="pair",condition="Ready"} -1"#;
+        assert!(text.contains(ready), "{text}");
         assert!(text.contains("valkey_operator_failovers_total{why=\"Died\"} 1"), "{text}");
         assert!(text.contains("valkey_operator_failover_seconds_sum 0.6"), "{text}");
         assert!(text.contains("valkey_operator_bytes_possibly_lost_total 7"), "{text}");
+        metrics.forget(&("shop".into(), "pair".into()));
+        assert!(!metrics.text().contains("shop"));
     }
 }

@@ -11,14 +11,14 @@ use tokio::{
 use valkey_repl_engine::Leadership;
 
 use crate::{
-    controller::{self, Options},
+    controller::{self, Desk, Options},
     http,
     leader::Candidate,
     metrics::Metrics,
 };
 
 /// The Lease that the operators of one installation contend for.
-const LEASE: &str = "valkey-operator";
+pub(crate) const LEASE: &str = "valkey-operator";
 
 /// What `run` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Namespaces to look at, separated by commas; all when left out.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// Whether to look at nodes: which are gone, and which are being drained. Needs a right that no namespace can give.
+    #[arg(long, env = "WATCH_NODES", default_value_t = true, action = clap::ArgAction::Set)]
+    watch_nodes: bool,
     /// Who this operator is. Must be another for each: the pod's name.
     #[arg(long, env = "POD_NAME")]
     identity: Option<String>,
@@ -70,20 +73,22 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         server_image: arguments.server_image,
         namespaces: arguments.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         identity: identity.clone(),
+        watch_nodes: arguments.watch_nodes,
     });
+    let desk = Arc::new(Desk::default());
     let (mut candidate, leads) = Candidate::new(Api::<Lease>::namespaced(client.clone(), &namespace), LEASE, &identity);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), server_image = options.server_image, "starting");
 
     // When this is left, everything that acts is dropped before the Lease is given back.
     let stopped = {
-        let work = terms(client, options, leads, metrics.clone());
+        let work = terms(client, options, leads, metrics.clone(), desk.clone());
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
             () = candidate.run() => Ok(()),
             () = work => Ok(()),
-            served = http::serve(arguments.http_address, metrics) => served,
+            served = http::serve(arguments.http_address, metrics, desk) => served,
         }
     };
     tracing::info!("stopping");
@@ -98,6 +103,7 @@ async fn terms(
     options: Arc<Options>,
     mut leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
+    desk: Arc<Desk>,
 ) {
     loop {
         let Ok(Some(since)) = leads.wait_for(Option::is_some).await.map(|lead| lead.map(|lead| lead.since_ms)) else {
@@ -106,13 +112,12 @@ async fn terms(
         metrics.leader.set(1);
         let mut watched = leads.clone();
         tokio::select! {
-            () = controller::run(client.clone(), options.clone(), leads.clone(), metrics.clone()) => {
+            () = controller::run(client.clone(), options.clone(), leads.clone(), metrics.clone(), desk.clone()) => {
                 tracing::error!("the watches ended; beginning anew");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             _ = watched.wait_for(|lead| lead.is_none_or(|lead| lead.since_ms != since)) => {}
         }
-        metrics.leader.set(0);
-        metrics.resources.set(0);
+        metrics.forget_all();
     }
 }

@@ -181,6 +181,9 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Progressing, Self::Degraded, Self::DatasetAtRisk];
+
     /// As in the resource's status.
     pub fn as_str(self) -> &'static str {
         match self {

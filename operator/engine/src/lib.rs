@@ -37,6 +37,7 @@
 //! | `planned` | planned moves |
 //! | `history` | what is written down of a failover |
 //! | `conditions` | who serves, and what people are told |
+//! | [`explain()`] | all of that in words |
 //! | `rules` | the rules by name, for the simulation that leaves them out |
 
 mod conditions;
@@ -44,6 +45,7 @@ mod decide;
 pub mod decision;
 mod election;
 mod evidence;
+mod explain;
 mod follow;
 mod formation;
 mod guard;
@@ -64,6 +66,7 @@ mod turn;
 
 pub use decide::decide;
 pub use decision::{Command, Condition, ConditionKind, Decision, Event, Reason, ReasonCode};
+pub use explain::{Explanation, explain};
 pub use memory::Memory;
 pub use observe::{Address, Answer, Connection, Instance, Leadership, Observation, Presence};
 pub use record::{Phase, Record};

@@ -16,7 +16,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
-use valkey_repl_engine::{Command, Decision, Memory, Observation, Phase, Record, decide};
+use valkey_repl_engine::{Command, Decision, Memory, Observation, Phase, Record, decide, explain};
 
 use super::{
     Shared,
@@ -66,6 +66,8 @@ pub(super) struct Keeper {
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
     told: Told,
+    /// Of the conditions, as last counted.
+    statuses: Vec<Option<bool>>,
     hurry: Hurry,
     /// Nothing that can wait is asked of the API server before.
     not_before: Option<Instant>,
@@ -107,6 +109,7 @@ impl Keeper {
             endpoints: endpoints::Writer::default(),
             deleted: HashMap::new(),
             told: Told::default(),
+            statuses: Vec::new(),
             hurry: Hurry::default(),
             not_before: None,
             status_not_before: None,
@@ -145,6 +148,12 @@ impl Keeper {
         let mut decision = decide(&look.observation, &self.memory);
         self.memory = std::mem::take(&mut decision.memory);
         self.told.log(&decision);
+        self.shared.desk.answer(&key, || explain(&look.observation, &decision));
+        let statuses: Vec<_> = decision.conditions.iter().map(|condition| condition.status).collect();
+        if self.statuses != statuses {
+            self.shared.metrics.conditions(&key, &decision.conditions);
+            self.statuses = statuses;
+        }
         if look.observation.leader.is_none_or(|lead| boottime_ms() >= lead.until_ms) {
             return Instant::now() + PAUSE;
         }

@@ -11,6 +11,7 @@
 //! | `keeper` | one turn: observe → decide → record → commands → endpoints → status |
 //! | `stored` | the record as it stands in the API server, read and written with its version |
 //! | `builder` | validate → build → apply |
+//! | `desk` | people's questions |
 //! | `apply` | server-side apply that knows when there is nothing to do |
 //! | `observe` | pods and answers put together for the engine (pure) |
 //! | `rollout` | who restarts next (pure) |
@@ -21,6 +22,7 @@
 
 mod apply;
 mod builder;
+mod desk;
 mod endpoints;
 mod events;
 mod keeper;
@@ -42,6 +44,8 @@ use kube::{
 use tokio::sync::{Semaphore, watch};
 use valkey_repl_engine::Leadership;
 
+pub use desk::Desk;
+
 use crate::{metrics::Metrics, resources::Names};
 
 /// How the controller is to work.
@@ -53,6 +57,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// Who this operator is: its pod's name.
     pub identity: String,
+    /// Whether it may look at nodes.
+    pub watch_nodes: bool,
 }
 
 /// How many resources may be built at once, so that the start of an operator does not drown the API server.
@@ -64,6 +70,7 @@ struct Shared {
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
+    desk: Arc<Desk>,
     builds: Semaphore,
     standing: apply::Standing,
     pods: Store<Pod>,
@@ -92,12 +99,14 @@ pub async fn run(
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
+    desk: Arc<Desk>,
 ) {
-    let nodes = nodes::Nodes::watch(client.clone());
+    let nodes = nodes::Nodes::watch(client.clone(), options.watch_nodes);
     let scopes =
         if options.namespaces.is_empty() { vec![None] } else { options.namespaces.iter().cloned().map(Some).collect() };
     let watches = scopes.into_iter().map(|namespace| {
-        watches::run(client.clone(), namespace, options.clone(), leads.clone(), metrics.clone(), nodes.clone())
+        let told = watches::Told { metrics: metrics.clone(), desk: desk.clone() };
+        watches::run(client.clone(), namespace, options.clone(), leads.clone(), told, nodes.clone())
     });
     futures::future::join_all(watches).await;
 }

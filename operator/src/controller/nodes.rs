@@ -50,6 +50,7 @@ struct Inner {
     asked: Mutex<HashMap<String, Asked>>,
     /// Moves on with every change.
     version: watch::Receiver<u64>,
+    allowed: bool,
     task: JoinHandle<()>,
 }
 
@@ -66,22 +67,22 @@ impl Drop for Inner {
 }
 
 impl Nodes {
-    /// Watches them.
-    pub fn watch(client: Client) -> Self {
+    /// Watches them. Without the right to look at nodes, nothing is known of any: none is ever taken for gone or draining.
+    pub fn watch(client: Client, allowed: bool) -> Self {
         let (store, writer) = reflector::store();
         let (bump, version) = watch::channel(0);
         let nodes =
             watcher(Api::<Node>::all(client.clone()), watcher::Config::default()).default_backoff().modify(slim);
         let mut nodes = Box::pin(reflector::reflector(writer, nodes));
         let task = tokio::spawn(async move {
-            while let Some(event) = nodes.next().await {
+            while allowed && let Some(event) = nodes.next().await {
                 match event {
                     Ok(_) => bump.send_modify(|version| *version += 1),
                     Err(error) => tracing::warn!("nodes are not watched: {error}"),
                 }
             }
         });
-        Self(Arc::new(Inner { client, store, asked: Mutex::default(), version, task }))
+        Self(Arc::new(Inner { client, store, asked: Mutex::default(), version, allowed, task }))
     }
 
     /// To wait for changes.
@@ -110,6 +111,9 @@ impl Nodes {
     }
 
     fn is_gone(&self, name: &str, news: &Arc<Notify>) -> bool {
+        if !self.0.allowed {
+            return false;
+        }
         let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let known = asked.get(name).copied();
         if known.is_none_or(|known| known.at.elapsed() >= BELIEVED) {

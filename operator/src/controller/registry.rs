@@ -25,6 +25,8 @@ pub(super) struct Registry {
 }
 
 struct Tasks {
+    shared: Arc<Shared>,
+    key: Key,
     uid: Option<String>,
     resource: watch::Sender<Arc<ValkeyReplication>>,
     news: Arc<Notify>,
@@ -35,6 +37,7 @@ struct Tasks {
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.handles.iter().for_each(JoinHandle::abort);
+        self.shared.desk.leave(&self.key, &self.news);
     }
 }
 
@@ -60,6 +63,7 @@ impl Registry {
     /// A resource is gone.
     pub fn forget(&mut self, key: &Key) {
         if self.tasks.remove(key).is_some() {
+            self.shared.metrics.forget(key);
             tracing::info!(namespace = key.0, name = key.1, "no longer looked after");
         }
         self.count();
@@ -99,8 +103,11 @@ impl Registry {
         let (news, touched) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let builder = Builder::new(self.shared.clone(), shown.clone(), asked, touched.clone(), built);
         let keeper = Keeper::new(self.shared.clone(), key, shown, standing, replicas, news.clone());
+        self.shared.desk.enter(key, news.clone());
         let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
         Tasks {
+            shared: self.shared.clone(),
+            key: key.clone(),
             uid,
             resource,
             news,

@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use valkey_repl_engine::Leadership;
 
 use super::{
-    BUILDS, Options, Shared, apply, nodes,
+    BUILDS, Desk, Options, Shared, apply, nodes,
     registry::{Key, Registry},
 };
 use crate::{api::ValkeyReplication, metrics::Metrics, resources::names::NAME_LABEL};
@@ -42,13 +42,19 @@ enum News {
     WakeAll,
 }
 
+/// Whom the tasks tell about themselves.
+pub(super) struct Told {
+    pub metrics: Arc<Metrics>,
+    pub desk: Arc<Desk>,
+}
+
 /// Watches one namespace, or all, and looks after what it finds, until dropped.
 pub(super) async fn run(
     client: Client,
     namespace: Option<String>,
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
-    metrics: Arc<Metrics>,
+    Told { metrics, desk }: Told,
     nodes: nodes::Nodes,
 ) {
     let scope = Scope { client: client.clone(), namespace };
@@ -67,6 +73,7 @@ pub(super) async fn run(
         options,
         leads,
         metrics,
+        desk,
         builds: Semaphore::new(BUILDS),
         standing: standing.clone(),
         pods,
