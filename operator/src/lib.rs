@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod carrier;
+pub mod check;
 pub mod clock;
 pub mod controller;
 pub mod explain;

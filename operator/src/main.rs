@@ -1,11 +1,11 @@
-//! The program: `run` is the controller, `local` runs a set on this machine, `explain` is for people, `crd` prints the
+//! The program: `run` is the controller, `local` runs a set on this machine, `explain` and `check` are for people, `crd` prints the
 //! resource's definition.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use valkey_operator::{api, explain, local, run};
+use valkey_operator::{api, check, explain, local, run};
 
 /// Keeps replicated Valkey pairs alive.
 #[derive(Parser)]
@@ -38,6 +38,11 @@ enum Command {
         #[command(flatten)]
         arguments: explain::Arguments,
     },
+    /// Make a pair, write to it, move its primary meanwhile, read everything back, and take it away again.
+    Check {
+        #[command(flatten)]
+        arguments: check::Arguments,
+    },
     /// Print the CustomResourceDefinition as YAML.
     Crd,
 }
@@ -62,6 +67,9 @@ fn main() -> ExitCode {
         }),
         Command::Explain { arguments } => {
             runtime().and_then(|runtime| runtime.block_on(explain::run(arguments)).map_err(|error| error.to_string()))
+        }
+        Command::Check { arguments } => {
+            runtime().and_then(|runtime| runtime.block_on(check::run(arguments)).map_err(|error| error.to_string()))
         }
         Command::Crd => api::crd_yaml().map(|text| print!("{text}")).map_err(|error| error.to_string()),
     };

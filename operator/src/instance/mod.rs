@@ -12,7 +12,7 @@
 
 mod info;
 mod link;
-mod resp;
+pub(crate) mod resp;
 mod session;
 mod state;
 mod wire;

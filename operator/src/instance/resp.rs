@@ -2,7 +2,7 @@
 
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// `+text`
     Simple(String),
     /// `-text`
@@ -40,7 +40,7 @@ impl Reply {
 /// Bytes that are no RESP2, or more than an answer to us can be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("what came back is no answer in RESP2")]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 const LONGEST_LINE: usize = 64 << 10;
 const LONGEST_BULK: usize = 16 << 20;
@@ -48,7 +48,7 @@ const LONGEST_ARRAY: usize = 1 << 16;
 const DEEPEST: u8 = 4;
 
 /// Appends a request.
-pub(super) fn encode<T: AsRef<[u8]>>(request: &[T], out: &mut Vec<u8>) {
+pub(crate) fn encode<T: AsRef<[u8]>>(request: &[T], out: &mut Vec<u8>) {
     out.extend_from_slice(format!("*{}\r\n", request.len()).as_bytes());
     for word in request {
         let word = word.as_ref();
@@ -59,7 +59,7 @@ pub(super) fn encode<T: AsRef<[u8]>>(request: &[T], out: &mut Vec<u8>) {
 }
 
 /// Takes the first reply out of what was received, if it is there as a whole, and says how many bytes it was.
-pub(super) fn parse(received: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
+pub(crate) fn parse(received: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
     let mut rest = received;
     Ok(reply(&mut rest, 0)?.map(|reply| (reply, received.len() - rest.len())))
 }
