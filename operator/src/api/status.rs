@@ -94,7 +94,7 @@ pub struct InstanceStatus {
     /// How long ago the primary had then last heard of it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_ms: Option<u64>,
-    /// Why nothing is known of it, such as a wrong password.
+    /// Why nothing is known of it, such as a wrong password, or what it does not run with as it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// When that was.

@@ -1,6 +1,11 @@
 //! Makes and keeps the objects of one resource. A task of its own, so that a slow API server does not hold up a failover.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::{
     ByteString,
@@ -29,9 +34,11 @@ use crate::{
     resources::{self, Context, Names, auth, memory},
 };
 
-/// How often secrets and claims are looked at although nothing is known to have changed: they are not watched, so that
-/// the operator needs no right to list secrets.
-const REVIEW: Duration = Duration::from_secs(60);
+/// How often the password is looked at although nothing is known to have changed: secrets are not watched, so that the
+/// operator needs no right to list them. With the claims, that is less than one request a minute for a pair.
+const REVIEW: Duration = Duration::from_secs(80);
+/// How often claims are, and what was rendered of the password.
+const REVIEW_CLAIMS: Duration = Duration::from_secs(900);
 /// The first and the longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
@@ -42,6 +49,8 @@ pub(super) struct Built {
     pub generation: Option<i64>,
     /// What the instances ask for: the password in force, and the one before it. Empty: not known yet.
     pub passwords: Vec<Password>,
+    /// The password of the operator's own user, where the instances have users.
+    pub own: Option<Password>,
     /// What the instances are told with `CONFIG SET`.
     pub settings: Arc<[(String, String)]>,
     /// Why the objects cannot be made.
@@ -77,8 +86,11 @@ pub(super) struct Builder {
     touched: Arc<Notify>,
     built: watch::Sender<Built>,
     applier: Applier,
+    /// What was last rendered.
     passwords: Vec<Password>,
+    own: Option<Password>,
     reviewed: Option<Instant>,
+    claims_reviewed: Option<Instant>,
     /// The size that each claim was last seen to ask for.
     claims: HashMap<String, u64>,
 }
@@ -100,7 +112,9 @@ impl Builder {
             built,
             applier,
             passwords: Vec::new(),
+            own: None,
             reviewed: None,
+            claims_reviewed: None,
             claims: HashMap::new(),
         }
     }
@@ -116,7 +130,7 @@ impl Builder {
                         built.generation = resource.metadata.generation;
                         built.problem = None;
                     });
-                    REVIEW
+                    self.review()
                 }
                 Err(error) => {
                     tracing::warn!("objects not made: {error}");
@@ -137,6 +151,14 @@ impl Builder {
         }
     }
 
+    /// Each resource at a time of its own: thousands of them do not ask all at once.
+    fn review(&self) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        self.resource.borrow().metadata.uid.hash(&mut hasher);
+        let share = u32::try_from(hasher.finish() % 1_000).unwrap_or(0);
+        REVIEW * 3 / 4 + REVIEW * share / 2_000
+    }
+
     fn report(&self, change: impl FnOnce(&mut Built)) {
         self.built.send_if_modified(|built| {
             let before = built.clone();
@@ -153,9 +175,10 @@ impl Builder {
             return Ok(());
         }
         resource.validate_cel().map_err(|errors| Error::Rule(errors.to_string()))?;
-        let due = self.reviewed.is_none_or(|at| at.elapsed() >= REVIEW);
-        if due {
-            self.secrets(resource, &names).await?;
+        let due = self.reviewed.is_none_or(|at| at.elapsed() >= self.review());
+        let thorough = self.claims_reviewed.is_none_or(|at| at.elapsed() >= REVIEW_CLAIMS);
+        if due || thorough {
+            self.secrets(resource, &names, thorough).await?;
         }
         if resource.spec.paused {
             return Ok(());
@@ -180,15 +203,18 @@ impl Builder {
             None => self.applier.remove::<PodDisruptionBudget>(names.namespace, &names.set()).await?,
         }
         self.applier.apply(&desired.stateful_set).await?;
-        self.grow_claims(resource, &names, replicas, due).await?;
+        self.grow_claims(resource, &names, replicas, thorough).await?;
+        if thorough {
+            self.claims_reviewed = Some(Instant::now());
+        }
         if due {
             self.reviewed = Some(Instant::now());
         }
         Ok(())
     }
 
-    /// Reads the password, makes one if there is none, and renders the file that the servers read.
-    async fn secrets(&mut self, resource: &ValkeyReplication, names: &Names<'_>) -> Result<(), Error> {
+    /// Reads the password, makes one if there is none, and renders the file that the servers read. `thorough`: also when nothing changed.
+    async fn secrets(&mut self, resource: &ValkeyReplication, names: &Names<'_>, thorough: bool) -> Result<(), Error> {
         let api: Api<Secret> = Api::namespaced(self.shared.client.clone(), names.namespace);
         let (name, key) = auth::source(resource, names);
         let value = |secret: &Secret| secret.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
@@ -205,18 +231,48 @@ impl Builder {
                 Err(error) => return Err(error.into()),
             }
         }
-        let password = password.ok_or_else(|| Error::NoPassword { name, key: key.to_owned() })?;
+        if !thorough && password.is_some() && self.rendered_from(password.as_deref()) {
+            return Ok(());
+        }
         let standing = call(api.get_opt(&names.auth_conf())).await?;
-        let previous = standing.and_then(|standing| auth::previous(&standing, &password));
-        let rendered = auth::rendered(resource, names, &password, previous.as_deref())?;
-        let passwords: Vec<_> = [Some(password), previous].into_iter().flatten().map(|p| Password(p.into())).collect();
-        if self.passwords != passwords && !resource.spec.paused {
+        let own = match standing.as_ref().and_then(auth::own) {
+            None if auth::has_own_user(resource) && !resource.spec.paused => Some(auth::password()?),
+            own => own,
+        };
+        let secret = |bytes: Vec<u8>| Password(bytes.into());
+        let made = password.ok_or_else(|| Error::NoPassword { name, key: key.to_owned() }).and_then(|password| {
+            let previous = standing.as_ref().and_then(|standing| auth::previous(standing, &password));
+            let rendered = auth::rendered(resource, names, &password, previous.as_deref(), own.as_deref())?;
+            Ok((rendered, [Some(password), previous].into_iter().flatten().map(secret).collect::<Vec<_>>()))
+        });
+        let own = own.map(|own| secret(own.into_bytes()));
+        let (rendered, passwords) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // The servers go on with what they were last told, and so do we.
+                let told: Vec<_> = standing.iter().flat_map(auth::standing).map(secret).collect();
+                if !told.is_empty() {
+                    self.report(|built| (built.passwords, built.own) = (told, own));
+                }
+                return Err(error);
+            }
+        };
+        let other = self.passwords != passwords || self.own != own || standing.is_none();
+        if other && !resource.spec.paused {
             // Before any server is told: one that starts from now on reads it there.
             apply::server_side_apply(&self.shared.client, &rendered).await?;
         }
         self.passwords.clone_from(&passwords);
-        self.report(|built| built.passwords = passwords);
+        self.own.clone_from(&own);
+        self.report(|built| (built.passwords, built.own) = (passwords, own));
         Ok(())
+    }
+
+    /// Whether this password is the one in force, and all that follows from it stands.
+    fn rendered_from(&self, password: Option<&[u8]>) -> bool {
+        let built = self.built.borrow();
+        self.passwords.first().map(|current| &*current.0) == password
+            && (&built.passwords, &built.own) == (&self.passwords, &self.own)
     }
 
     /// Asks for the wanted size where a claim stands that asks for less.

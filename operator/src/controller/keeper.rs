@@ -256,6 +256,7 @@ impl Keeper {
                 Some(Target {
                     uid: pod.uid.clone(),
                     address: (pod.ip?, PORT).into(),
+                    own: built.own.clone(),
                     passwords: built.passwords.clone(),
                     settings: built.settings.clone(),
                 })

@@ -114,9 +114,15 @@ fn describe(
             },
         offset: answer.map(|answer| answer.offset),
         lag_ms: lag,
-        problem: seen.problem.clone(),
+        problem: seen.problem.clone().or_else(|| unset(seen)),
         as_of: Time(now),
     }
+}
+
+/// What it does not run with as it was told.
+fn unset(seen: &Seen) -> Option<String> {
+    let said: Vec<_> = seen.unset.iter().map(|(directive, says)| format!("{directive} is not set: {says}")).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// The conditions of the engine, and of what it does not know of: objects that cannot be made, pods of an older
@@ -157,6 +163,15 @@ fn conditions(before: &[Condition], decision: &Decision, facts: &Facts<'_>) -> V
         degraded.status = "True".into();
         degraded.reason = "CannotBuild".into();
         degraded.message = blocked.to_owned();
+    }
+    let other =
+        facts.instances.iter().zip(facts.seen).find_map(|(instance, seen)| Some((&instance.name, unset(seen)?)));
+    if let (Some((name, what)), Some(degraded)) =
+        (other, conditions.iter_mut().find(|condition| condition.type_ == "Degraded" && condition.status == "False"))
+    {
+        degraded.status = "True".into();
+        degraded.reason = "ConfigNotTaken".into();
+        degraded.message = format!("{name}: {what}; correct it in spec.config");
     }
     for condition in &mut conditions {
         let same = before.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);
@@ -272,6 +287,26 @@ mod tests {
         assert_eq!(status.conditions[1].message, "no such Secret");
         assert_eq!(status.observed_generation, None);
         assert_eq!(status.phase, "Forming");
+    }
+
+    #[test]
+    fn a_directive_that_a_server_did_not_take_is_said_where_people_look() {
+        let unset = [("hz".to_owned(), "it runs with 10".to_owned())].into();
+        let seen = [Seen { unset, connection: Connection::Connected, ..Seen::default() }];
+        let degraded = valkey_repl_engine::Condition {
+            kind: ConditionKind::Degraded,
+            status: Some(false),
+            reason: "Complete".into(),
+            message: String::new(),
+        };
+        let decision = Decision { conditions: vec![degraded], ..Decision::default() };
+        let status = status(None, Some(record()), &decision, &facts(&[instance("pair-0")], &seen, 1));
+        assert_eq!(status.instances[0].problem.as_deref(), Some("hz is not set: it runs with 10"));
+        assert!(status.instances[0].reachable);
+        assert_eq!(
+            (status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()),
+            ("True", "ConfigNotTaken")
+        );
     }
 
     #[test]

@@ -237,7 +237,21 @@ impl Task {
                     }
                 });
             }
-            Heard::Process(process) => self.publish(|seen| seen.process = Some(process)),
+            Heard::Process(process) => self.publish(|seen| {
+                if seen.process.as_ref().is_none_or(|before| before.run_id != process.run_id) {
+                    seen.unset.clear();
+                }
+                seen.process = Some(process);
+            }),
+            Heard::Setting { directive, problem } => {
+                if let Some(problem) = &problem {
+                    tracing::warn!(directive, "not set: {problem}");
+                }
+                self.publish(|seen| match problem {
+                    Some(problem) => drop(seen.unset.insert(directive, problem)),
+                    None => drop(seen.unset.remove(&directive)),
+                });
+            }
             Heard::Problem(problem) => self.publish(|seen| seen.problem = Some(problem)),
             Heard::Refused(refusal) => {
                 tracing::warn!("refused: {refusal}");

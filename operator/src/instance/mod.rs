@@ -8,23 +8,28 @@
 //! | `wire` | how a command of the engine is spelled for a native and for a stock server |
 //! | `state` | an answer to `QUORUM STATE`, read |
 //! | `info` | an answer to `INFO`, read |
+//! | `setting` | whether a value is the one that was asked for |
 //! | `resp` | the protocol |
 
 mod info;
 mod link;
 pub(crate) mod resp;
 mod session;
+mod setting;
 mod state;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use valkey_repl_engine::observe::{Answer, Connection};
 
 pub use link::Link;
+
+/// The operator's own user on a server that has users: a wrong password of the clients' does not lock it out.
+pub const USER: &str = "valkey-operator";
 
 /// Where one life of an instance is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +38,12 @@ pub struct Target {
     pub uid: String,
     /// Where it is dialled. An IP, so that no name server stands between a death and its notice.
     pub address: SocketAddr,
+    /// The password of [`USER`], where the server has users. It is tried first, and the user is made where it is not known yet.
+    pub own: Option<Password>,
     /// What it wants to hear before it answers: the first of these that it takes. None or an empty one: nothing. One that
     /// takes a later one is told the first, which is the newest.
     pub passwords: Vec<Password>,
-    /// What it is told with `CONFIG SET` as soon as it is reached.
+    /// What it is told with `CONFIG SET` as soon as it is reached, and asked back with `CONFIG GET`.
     pub settings: Arc<[(String, String)]>,
 }
 
@@ -87,11 +94,20 @@ pub struct Seen {
     pub problem: Option<String>,
     /// The last command that it refused and what it said, for people.
     pub refusal: Option<String>,
+    /// Directives that it does not run with as it was told, and what it says of them.
+    pub unset: BTreeMap<String, String>,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { connection: Connection::Untried, answer: None, process: None, problem: None, refusal: None }
+        Self {
+            connection: Connection::Untried,
+            answer: None,
+            process: None,
+            problem: None,
+            refusal: None,
+            unset: BTreeMap::new(),
+        }
     }
 }
 

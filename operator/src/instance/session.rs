@@ -9,9 +9,10 @@ use tokio::{
 use valkey_repl_engine::{Command, observe::Answer};
 
 use super::{
-    Process, Target,
+    Process, Target, USER,
     info::Info,
     resp::{self, Malformed, Reply},
+    setting,
     state::{self, Asked},
     wire,
 };
@@ -46,13 +47,18 @@ pub(super) enum Heard {
     Problem(String),
     /// It did not do what it was told.
     Refused(String),
+    /// It runs with a directive as it was told, or with what else.
+    Setting { directive: String, problem: Option<String> },
 }
 
 /// What an outstanding request was.
 enum Pending {
+    OwnLogIn,
     LogIn { password: usize },
+    OwnUser,
     NewPassword { directive: &'static str },
     Setting { directive: String },
+    Check { directive: String, wanted: String },
     WhoAreYou,
     Probe { asked_ms: u64 },
     Command { name: String },
@@ -85,7 +91,13 @@ impl Session {
             highest_term: 0,
         };
         session.stream.set_nodelay(true)?;
-        session.log_in(0).await?;
+        match session.target.own.clone() {
+            Some(own) => {
+                session.request(&[b"AUTH".as_slice(), USER.as_bytes(), &own.0], Pending::OwnLogIn).await?;
+                session.introduce().await?;
+            }
+            None => session.log_in(0).await?,
+        }
         Ok(session)
     }
 
@@ -97,26 +109,57 @@ impl Session {
             }
             None => self.logged_in = true,
         }
+        self.introduce().await
+    }
+
+    async fn introduce(&mut self) -> Result<(), Ended> {
         self.request(&["INFO", "server"], Pending::WhoAreYou).await?;
         self.probe().await
     }
 
-    /// It took this one: it is told the newest, if that is another, and what else it should know. First what it says to
-    /// others, then what it wants to hear itself.
-    async fn welcome(&mut self, password: usize) -> Result<(), Ended> {
+    /// It let us in, as our own user (`None`) or by this password: it is told what it should know. First what it says to others, then what it
+    /// wants to hear itself.
+    async fn welcome(&mut self, password: Option<usize>) -> Result<(), Ended> {
         self.logged_in = true;
-        if let Some(newest) = self.target.passwords.first().cloned().filter(|_| password > 0) {
-            tracing::info!("it is told the new password");
-            for directive in ["primaryauth", "requirepass"] {
-                let words = [b"CONFIG".as_slice(), b"SET", directive.as_bytes(), &newest.0];
-                self.request(&words, Pending::NewPassword { directive }).await?;
+        let newest = self.target.passwords.first().cloned().filter(|newest| !newest.0.is_empty());
+        match (self.target.own.clone(), password) {
+            (Some(own), how) => {
+                if how.is_some() {
+                    tracing::info!("it is told of the operator's own user");
+                    let secret = [b">".as_slice(), &own.0].concat();
+                    let words: [&[u8]; 9] =
+                        [b"ACL", b"SETUSER", USER.as_bytes(), b"reset", b"on", &secret, b"~*", b"&*", b"+@all"];
+                    self.request(&words, Pending::OwnUser).await?;
+                }
+                self.new_password("primaryuser", USER.as_bytes()).await?;
+                self.new_password("primaryauth", &own.0).await?;
+                if let Some(newest) = newest {
+                    self.new_password("requirepass", &newest.0).await?;
+                }
+            }
+            (None, how) => {
+                if let Some(newest) = newest.filter(|_| how > Some(0)) {
+                    tracing::info!("it is told the new password");
+                    self.new_password("primaryauth", &newest.0).await?;
+                    self.new_password("requirepass", &newest.0).await?;
+                }
             }
         }
-        for (directive, value) in self.target.settings.clone().iter() {
+        let settings = self.target.settings.clone();
+        for (directive, value) in settings.iter() {
             let pending = Pending::Setting { directive: directive.clone() };
             self.request(&["CONFIG", "SET", directive, value], pending).await?;
         }
+        for (directive, value) in settings.iter() {
+            let pending = Pending::Check { directive: directive.clone(), wanted: value.clone() };
+            self.request(&["CONFIG", "GET", directive], pending).await?;
+        }
         Ok(())
+    }
+
+    async fn new_password(&mut self, directive: &'static str, value: &[u8]) -> Result<(), Ended> {
+        let words = [b"CONFIG".as_slice(), b"SET", directive.as_bytes(), value];
+        self.request(&words, Pending::NewPassword { directive }).await
     }
 
     /// Asks it about itself.
@@ -170,16 +213,21 @@ impl Session {
             while let Some((reply, length)) = resp::parse(&self.received)? {
                 self.received.drain(..length);
                 let pending = self.pending.pop_front().ok_or(Malformed)?;
-                if let Pending::LogIn { password } = pending {
-                    match &reply {
-                        Reply::Error(_) if password + 1 < self.target.passwords.len() => {
-                            self.log_in(password + 1).await?;
-                            continue;
-                        }
-                        // Without a password set there is none to be taken: whatever it is, it lets us in.
-                        Reply::Error(error) if !error.contains("without any password") => {}
-                        _ => self.welcome(password).await?,
+                match (&pending, &reply) {
+                    // It does not know us yet.
+                    (Pending::OwnLogIn, Reply::Error(_)) => {
+                        self.log_in(0).await?;
+                        continue;
                     }
+                    (Pending::OwnLogIn, _) => self.welcome(None).await?,
+                    (Pending::LogIn { password }, Reply::Error(_)) if password + 1 < self.target.passwords.len() => {
+                        self.log_in(password + 1).await?;
+                        continue;
+                    }
+                    // Without a password set there is none to be taken: whatever it is, it lets us in.
+                    (Pending::LogIn { .. }, Reply::Error(error)) if !error.contains("without any password") => {}
+                    (Pending::LogIn { password }, _) => self.welcome(Some(*password)).await?,
+                    _ => {}
                 }
                 if let Some(heard) = self.understand(pending, reply) {
                     return Ok(heard);
@@ -203,10 +251,27 @@ impl Session {
             (Pending::NewPassword { directive }, Reply::Error(error)) => {
                 Some(Heard::Problem(format!("it does not take the new {directive}: {error}")))
             }
-            (Pending::Setting { directive }, Reply::Error(error)) => {
-                Some(Heard::Refused(format!("CONFIG SET {directive}: {error}")))
+            (Pending::OwnUser, Reply::Error(error)) => {
+                Some(Heard::Problem(format!("it does not take the operator's own user: {error}")))
             }
-            (Pending::LogIn { .. } | Pending::NewPassword { .. } | Pending::Setting { .. }, _) => None,
+            (Pending::Setting { directive }, Reply::Error(error)) => {
+                Some(Heard::Setting { problem: Some(error), directive })
+            }
+            (Pending::Check { directive, wanted }, Reply::Array(pair)) => {
+                // One that does not know the directive has refused it already.
+                let says = pair.get(1)?.text()?;
+                let problem = (!setting::same(&directive, &wanted, &says)).then(|| format!("it runs with {says}"));
+                Some(Heard::Setting { directive, problem })
+            }
+            (
+                Pending::OwnLogIn
+                | Pending::LogIn { .. }
+                | Pending::OwnUser
+                | Pending::NewPassword { .. }
+                | Pending::Setting { .. }
+                | Pending::Check { .. },
+                _,
+            ) => None,
             // The log-in that failed has said so already, or another is under way.
             (Pending::WhoAreYou | Pending::Probe { .. }, Reply::Error(_)) if !self.logged_in => None,
             (Pending::Command { name }, Reply::Error(error)) => Some(Heard::Refused(format!("{name}: {error}"))),

@@ -51,6 +51,7 @@ impl Fake {
         Target {
             uid: "pod-1".into(),
             address: self.address,
+            own: None,
             passwords: vec![password("secret")],
             settings: Arc::from([]),
         }

@@ -83,7 +83,7 @@ impl Directory {
             let why = "it must hold a password that is not empty and has no zero byte; remove it to have one made";
             return Err(Error::File { path, why: why.into() });
         }
-        write_secret(&self.auth(), auth::file(password).as_bytes())?;
+        write_secret(&self.auth(), auth::file(password, None).as_bytes())?;
         Ok(Password(password.into()))
     }
 

@@ -101,6 +101,7 @@ impl Slot {
         let target = self.state().port.map(|port| Target {
             uid: self.home.name.clone(),
             address: SocketAddr::from((HOST, port)),
+            own: None,
             passwords: vec![password.clone()],
             settings: settings.clone(),
         });

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{Error, Names, metadata};
-use crate::api::ValkeyReplication;
+use crate::{
+    api::{Flavor, ValkeyReplication},
+    instance::USER,
+};
 
 /// Where the second Secret is mounted.
 pub(super) const DIRECTORY: &str = "/etc/valkey-auth";
@@ -14,6 +17,10 @@ pub const FILE: &str = "auth.conf";
 /// The keys in it that remember which password it was rendered from, and which was in force before. Not mounted.
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
+/// The password of the operator's own user, where the servers have users. Not mounted as such.
+const OWN: &str = "operator";
+/// Whether the server of this project has users.
+const NATIVE_HAS_USERS: bool = false;
 /// The key of the generated password.
 pub const KEY: &str = "password";
 
@@ -48,7 +55,28 @@ pub fn previous(standing: &Secret, password: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Secret `<name>-auth-conf`: `auth.conf` with this password for clients and for replication.
+/// The password that servers were last told, and the one before it: what is left where the Secret that it came from is gone or broken.
+pub fn standing(standing: &Secret) -> Vec<Vec<u8>> {
+    let value = |key| standing.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
+    [value(CURRENT), value(PREVIOUS)].into_iter().flatten().collect()
+}
+
+/// Whether the operator has a user of its own on the servers of this resource.
+pub fn has_own_user(resource: &ValkeyReplication) -> bool {
+    match resource.spec.flavor {
+        Flavor::Stock => true,
+        Flavor::Native => NATIVE_HAS_USERS,
+    }
+}
+
+/// The password of the operator's own user, as it was generated when `<name>-auth-conf` was first made.
+pub fn own(standing: &Secret) -> Option<String> {
+    let ByteString(bytes) = standing.data.as_ref()?.get(OWN)?;
+    String::from_utf8(bytes.clone()).ok()
+}
+
+/// Secret `<name>-auth-conf`: `auth.conf` with this password for clients, and for replication that of the operator's own user where
+/// there is one.
 ///
 /// # Errors
 /// When no server could use the password.
@@ -57,6 +85,7 @@ pub fn rendered(
     names: &Names<'_>,
     password: &[u8],
     previous: Option<&[u8]>,
+    own: Option<&str>,
 ) -> Result<Secret, Error> {
     let secret = || source(resource, names).0;
     if password.is_empty() {
@@ -65,12 +94,13 @@ pub fn rendered(
     if password.contains(&0) {
         return Err(Error::ZeroByte { secret: secret() });
     }
-    let text = file(password);
+    let text = file(password, own);
     let mut data = BTreeMap::from([
         (FILE.to_owned(), ByteString(text.into_bytes())),
         (CURRENT.to_owned(), ByteString(password.to_vec())),
     ]);
     data.extend(previous.map(|previous| (PREVIOUS.to_owned(), ByteString(previous.to_vec()))));
+    data.extend(own.map(|own| (OWN.to_owned(), ByteString(own.as_bytes().to_vec()))));
     Ok(Secret {
         metadata: metadata(resource, names, names.auth_conf())?,
         data: Some(data),
@@ -79,10 +109,17 @@ pub fn rendered(
     })
 }
 
-/// The text of `auth.conf`: this password, for clients and for replication.
-pub fn file(password: &[u8]) -> String {
+/// The text of `auth.conf`: this password for clients. For replication the same, or that of the operator's own user, so that clients can be
+/// given another one without a thought for the instances.
+pub fn file(password: &[u8], own: Option<&str>) -> String {
     let quoted = quote(password);
-    format!("requirepass {quoted}\nprimaryauth {quoted}\n")
+    match own {
+        None => format!("requirepass {quoted}\nprimaryauth {quoted}\n"),
+        Some(own) => format!(
+            "requirepass {quoted}\nuser {USER} on >{own} ~* &* +@all\nprimaryuser {USER}\nprimaryauth {}\n",
+            quote(own.as_bytes())
+        ),
+    }
 }
 
 /// A word of `valkey.conf` that means exactly these bytes.
@@ -126,20 +163,47 @@ mod tests {
     fn a_password_that_no_client_could_send_is_refused() {
         let pair = resource(serde_json::json!({"auth": {"secretName": "mine", "key": "pw"}}));
         let names = Names::of(&pair).unwrap();
-        assert_eq!(rendered(&pair, &names, b"a\0b", None).unwrap_err(), Error::ZeroByte { secret: "mine".into() });
-        assert_eq!(rendered(&pair, &names, b"", None).unwrap_err(), Error::EmptyPassword { secret: "mine".into() });
+        assert_eq!(
+            rendered(&pair, &names, b"a\0b", None, None).unwrap_err(),
+            Error::ZeroByte { secret: "mine".into() }
+        );
+        assert_eq!(
+            rendered(&pair, &names, b"", None, None).unwrap_err(),
+            Error::EmptyPassword { secret: "mine".into() }
+        );
     }
 
     #[test]
     fn the_password_before_the_last_change_is_remembered() {
         let pair = resource(serde_json::json!({}));
         let names = Names::of(&pair).unwrap();
-        let first = rendered(&pair, &names, b"one", None).unwrap();
+        let first = rendered(&pair, &names, b"one", None, None).unwrap();
         assert_eq!(previous(&first, b"one"), None);
         let before = previous(&first, b"two");
         assert_eq!(before.as_deref(), Some(&b"one"[..]));
-        let second = rendered(&pair, &names, b"two", before.as_deref()).unwrap();
+        let second = rendered(&pair, &names, b"two", before.as_deref(), None).unwrap();
         assert_eq!(previous(&second, b"two").as_deref(), Some(&b"one"[..]));
+    }
+
+    #[test]
+    fn with_a_user_of_its_own_the_operator_and_the_instances_do_not_depend_on_the_clients_password() {
+        let stock = resource(serde_json::json!({"flavor": "Stock", "image": "valkey/valkey:9.1"}));
+        assert!(has_own_user(&stock));
+        let secret = rendered(&stock, &Names::of(&stock).unwrap(), b"one", None, Some("0wn")).unwrap();
+        assert_eq!(own(&secret).as_deref(), Some("0wn"));
+        let text = String::from_utf8(secret.data.unwrap()[FILE].0.clone()).unwrap();
+        assert_eq!(
+            text,
+            "requirepass \"one\"\nuser valkey-operator on >0wn ~* &* +@all\n\
+             primaryuser valkey-operator\nprimaryauth \"0wn\"\n"
+        );
+    }
+
+    #[test]
+    fn what_servers_were_last_told_is_known_without_the_secret_that_it_came_from() {
+        let pair = resource(serde_json::json!({}));
+        let secret = rendered(&pair, &Names::of(&pair).unwrap(), b"two", Some(b"one"), None).unwrap();
+        assert_eq!(standing(&secret), [b"two".to_vec(), b"one".to_vec()]);
     }
 
     #[test]
