@@ -14,6 +14,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{/* Labels of what a Prometheus is to find. */}}
+{{- define "valkey-repl.monitored" -}}
+{{ include "valkey-repl.labels" . }}
+{{- with .Values.metrics.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "valkey-repl.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (include "valkey-repl.name" .) -}}
 {{- end -}}
