@@ -68,6 +68,14 @@ images: build ## container images of the programs and of the tests' own client, 
 e2e: images ## the fault tests on a kind cluster; needs docker, kind, kubectl and helm. KEEP=1 leaves the cluster up
 	e2e/kind/run.sh $(TESTS)
 
+.PHONY: scale
+scale: build ## one operator and SCALE=2000 resources against a bare API server; needs etcd, kube-apiserver, kubectl, helm, openssl
+	VALKEY_REPL_BIN_DIR=$(CURDIR)/target/release cargo test --locked -p valkey-repl-e2e --test scale -- --nocapture
+
+.PHONY: simulate
+simulate: toolchain ## random histories of faults for the engine: HISTORIES=100000 of each kind, beginning with FROM=0
+	SIM_HISTORIES=$(or $(HISTORIES),100000) SIM_FROM=$(or $(FROM),0) cargo test --locked -p valkey-repl-engine --lib -- --nocapture sim::tests
+
 .PHONY: conformance
 conformance: build peers ## Valkey's own test suite against our server: UNITS="unit/type/string integration/replication"
 	e2e/conformance/run.sh $(UNITS)

@@ -186,6 +186,31 @@ impl Cluster {
             .map_err(|error| format!("no process {program} of {} killed: {error}", pod.name))
     }
 
+    /// Lets no packet pass between two pods, in either direction, until the guard is dropped.
+    ///
+    /// # Errors
+    /// iptables on the first pod's node failed.
+    pub fn cut(&self, one: &super::Pod, other: &super::Pod) -> Result<Cut, String> {
+        let mut cut = Cut { node: one.node.clone(), rules: Vec::new() };
+        for (from, to) in [(one.ip.as_str(), other.ip.as_str()), (other.ip.as_str(), one.ip.as_str())] {
+            let rule = ["FORWARD", "--source", from, "--destination", to, "--jump", "DROP"].map(str::to_owned);
+            let words: Vec<&str> = rule.iter().map(String::as_str).collect();
+            self.on_node(&cut.node, &[&["iptables", "--insert"], &words[..]].concat())?;
+            cut.rules.push(rule);
+        }
+        Ok(cut)
+    }
+
+    /// Stops the API server until the guard is dropped or asked to end.
+    ///
+    /// # Errors
+    /// The control plane's node cannot be reached.
+    pub fn stop_api_server(&self) -> Result<Outage, String> {
+        let node = self.control_plane()?;
+        self.on_node(&node, &["mv", MANIFEST, "/etc/kubernetes/kube-apiserver.yaml"])?;
+        Ok(Outage { node: Some(node), kubectl: self.kubectl("default") })
+    }
+
     fn load_images(&self) -> Result<(), String> {
         let mut images: Vec<String> = ["server", "operator", "e2e"].into_iter().map(Self::image).collect();
         images.push(STOCK_IMAGE.to_owned());
@@ -194,6 +219,55 @@ impl Cluster {
         run("kind", &args, &[], "")
             .map(drop)
             .map_err(|error| format!("{error}\n`make images` and e2e/images/stock.sh build them"))
+    }
+}
+
+/// Where kubelet looks for what it is to run as the API server.
+const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+
+/// Two pods that cannot reach each other.
+#[derive(Debug)]
+pub struct Cut {
+    node: String,
+    rules: Vec<[String; 7]>,
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        for rule in &self.rules {
+            let words: Vec<&str> = rule.iter().map(String::as_str).collect();
+            let _ = run("docker", &[&["exec", &self.node, "iptables", "--delete"], &words[..]].concat(), &[], "");
+        }
+    }
+}
+
+/// A cluster without an API server.
+#[derive(Debug)]
+pub struct Outage {
+    node: Option<String>,
+    kubectl: Kubectl,
+}
+
+impl Outage {
+    /// Lets the API server come back, and waits for it.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn end(mut self) -> Result<(), String> {
+        self.restore()?;
+        try_until("the API server to be back", PATIENCE, || self.kubectl.run(&["get", "--raw", "/readyz"])).map(drop)
+    }
+
+    fn restore(&mut self) -> Result<(), String> {
+        let Some(node) = self.node.take() else { return Ok(()) };
+        let back = ["exec", &node, "mv", "/etc/kubernetes/kube-apiserver.yaml", MANIFEST];
+        run("docker", &back, &[], "").map(drop)
+    }
+}
+
+impl Drop for Outage {
+    fn drop(&mut self) {
+        let _ = self.restore();
     }
 }
 

@@ -1,13 +1,15 @@
 //! A cluster of kind, and what the fault tests do to it. Everything goes through the command line tools that a user has:
-//! `docker`, `kind`, `kubectl` and `helm`.
+//! `docker`, `kind`, `kubectl` and `helm`. And a bare API server, for tests that need no nodes.
 
+mod api_server;
 mod cluster;
 mod command;
 mod kubectl;
 mod pair;
 mod pod_writer;
 
-pub use cluster::{Cluster, OPERATOR_NAMESPACE, PausedNode, STOCK_IMAGE};
+pub use api_server::{ApiServer, definition};
+pub use cluster::{Cluster, Cut, OPERATOR_NAMESPACE, Outage, PausedNode, STOCK_IMAGE};
 pub use command::run;
 pub use kubectl::Kubectl;
 pub use pair::{Pair, Pod};

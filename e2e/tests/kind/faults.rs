@@ -164,12 +164,83 @@ fn a_pair_fails_over_although_the_leading_operator_was_killed_first() {
 }
 
 #[test]
+fn a_primary_that_its_replica_cannot_reach_goes_on_alone() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-peer");
+    let cut = cluster.cut(&scene.primary, &scene.replica).unwrap();
+    let alone = scene.pair.kubectl.wait("nobody to succeed", FAILOVER, &["vkr", "pair"], |object| {
+        let successors = &object["status"]["record"]["successors"];
+        if successors.as_array().is_none_or(Vec::is_empty) { Ok(()) } else { Err(successors.to_string()) }
+    });
+    alone.unwrap();
+    scene.writer.wait_for_writes(FAILOVER).unwrap();
+    assert_eq!(scene.pair.primary().unwrap().name, scene.primary.name, "the operator still reaches it");
+    drop(cut);
+    scene.pair.wait_follows(&scene.writer, &scene.replica.name, &scene.primary, RETURN).unwrap();
+    let verdict = scene.writer.verify(None).unwrap();
+    assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{verdict:?}");
+    scene.end();
+}
+
+#[test]
+fn a_pair_serves_through_an_outage_of_the_api_server_and_fails_over_after_it() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-outage");
+    let outage = cluster.stop_api_server().unwrap();
+    // Longer than the leader's Lease and the primary's lease together.
+    std::thread::sleep(Duration::from_secs(60));
+    outage.end().unwrap();
+    let gap = scene.writer.status().unwrap().longest_gap.ms;
+    println!("FAILOVER API server down for a minute: no write for {gap} ms");
+    assert!(gap < 5_000, "the replica's vote keeps the primary in office: no write for {gap} ms");
+    scene.writer.mark().unwrap();
+    let since = Instant::now();
+    cluster.kill_process(&scene.primary, "valkey-server").unwrap();
+    scene.expect_failover("process killed after an outage", since);
+    scene.expect_return("process killed after an outage");
+    scene.end();
+}
+
+#[test]
+fn an_instance_that_lost_its_volume_is_filled_and_overwrites_nobody() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-volume");
+    let since = Instant::now();
+    let claim = format!("data-{}", scene.primary.name);
+    scene.pair.kubectl.run(&["delete", "pvc", &claim, "--wait=false"]).unwrap();
+    scene.pair.kubectl.run(&["delete", "pod", &scene.primary.name, "--wait=false"]).unwrap();
+    scene.expect_failover("volume lost", since);
+    assert_eq!(scene.expect_return("volume lost"), Return::Full);
+    scene.end();
+}
+
+#[test]
+fn a_pair_whose_instances_restart_at_once_comes_back_with_what_was_on_disk() {
+    let Some(cluster) = cluster() else { return };
+    let manifest = format!("{}spec: {{instances: 2, persistence: {{aof: true, aofFsync: Always}}}}\n", head());
+    let scene = Scene::set_with(cluster, "e2e-both", &manifest, Promise::Answered);
+    let since = Instant::now();
+    for pod in [&scene.primary, &scene.replica] {
+        cluster.kill_process(pod, "valkey-server").unwrap();
+    }
+    scene.pair.wait_ready(RETURN).unwrap();
+    scene.writer.wait_for_writes(RETURN).unwrap();
+    println!("FAILOVER both restarted: writes after {} ms", since.elapsed().as_millis());
+    let verdict = scene.writer.verify(None).unwrap();
+    assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{verdict:?}");
+    scene.end();
+}
+
+/// The example without its specification.
+fn head() -> String {
+    PAIR.lines().filter(|line| !line.starts_with("spec:")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
 fn a_pair_of_stock_servers_loses_nothing_that_its_replica_held() {
     let Some(cluster) = cluster() else { return };
     let stock = format!("spec: {{instances: 2, flavor: Stock, image: \"{STOCK_IMAGE}\"}}\n");
-    let manifest: String =
-        PAIR.lines().filter(|line| !line.starts_with("spec:")).map(|line| format!("{line}\n")).collect();
-    let scene = Scene::set_with(cluster, "e2e-stock", &(manifest + &stock), Promise::Replicated);
+    let scene = Scene::set_with(cluster, "e2e-stock", &(head() + &stock), Promise::Replicated);
     let since = Instant::now();
     cluster.kill_process(&scene.primary, "valkey-server").unwrap();
     scene.expect_failover("stock process killed", since);

@@ -5,6 +5,7 @@
 
 mod faults;
 mod install;
+mod planned;
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,178 @@
+//! The chart with every option, against a real API server; no cluster is needed. Skipped, with a word, where the programs are missing.
+
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use serde_json::{Value, json};
+use valkey_repl_e2e::kube::{ApiServer, Kubectl, definition, run};
+use valkey_repl_e2e::programs::root;
+
+const NAMESPACE: &str = "valkey-repl-system";
+
+/// What the Prometheus operator would bring: that it is stored is all that is asked for here.
+const MONITORING: [&str; 3] = ["PodMonitor", "ServiceMonitor", "PrometheusRule"];
+
+/// One for all tests of this file that run side by side; it ends with the last of them.
+fn server() -> Option<Arc<ApiServer>> {
+    static SERVER: Mutex<Weak<ApiServer>> = Mutex::new(Weak::new());
+    if run("helm", &["version"], &[], "").is_err() {
+        eprintln!("skipped: it needs helm");
+        return None;
+    }
+    let mut standing = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = standing.upgrade() {
+        return Some(server);
+    }
+    let server = Arc::new(ApiServer::start().unwrap()?);
+    prepare(&server.kubectl("default"));
+    *standing = Arc::downgrade(&server);
+    Some(server)
+}
+
+fn prepare(kubectl: &Kubectl) {
+    kubectl.apply(&fs::read_to_string(definition()).unwrap()).unwrap();
+    kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
+    MONITORING.iter().for_each(|kind| kubectl.apply(&monitoring(kind).to_string()).unwrap());
+    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]).unwrap();
+}
+
+fn monitoring(kind: &str) -> Value {
+    let singular = kind.to_lowercase();
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{singular}s.monitoring.coreos.com")},
+        "spec": {
+            "group": "monitoring.coreos.com", "scope": "Namespaced",
+            "names": {"kind": kind, "plural": format!("{singular}s"), "singular": singular},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    })
+}
+
+fn chart() -> String {
+    root().join("charts").to_string_lossy().into_owned()
+}
+
+fn rendered(settings: &[&str]) -> Result<String, String> {
+    let chart = chart();
+    let mut args = vec!["template", "valkey-repl", &chart, "--namespace", NAMESPACE];
+    settings.iter().for_each(|setting| args.extend(["--set", setting]));
+    run("helm", &args, &[], "")
+}
+
+/// Every option, with what it is to bring.
+const OPTIONS: [(&[&str], &[&str]); 8] = [
+    (&[], &["kind: Deployment", "kind: PodDisruptionBudget", "kind: CustomResourceDefinition"]),
+    (&["replicas=1", "crds.install=false"], &["kind: Deployment"]),
+    (&["watchNamespaces={default}"], &["kind: Role\n", "kind: ClusterRole\n"]),
+    (&["watchNamespaces={default}", "rbac.namespaced=true"], &["kind: Role\n", "value: \"false\""]),
+    (&["metrics.podMonitor=true", "metrics.instances=true"], &["kind: PodMonitor"]),
+    (&["metrics.serviceMonitor=true", "metrics.labels.release=prom"], &["kind: ServiceMonitor", "release: prom"]),
+    (&["metrics.rules=true", "metrics.dashboard=true"], &["kind: PrometheusRule", "valkey-repl.json"]),
+    (&["networkPolicy.enabled=true", "logFormat=json"], &["kind: NetworkPolicy"]),
+];
+
+#[test]
+fn the_api_server_takes_the_chart_with_each_option() {
+    let Some(server) = server() else { return };
+    server.helm(&["lint", "--strict", &chart()]).unwrap();
+    for (settings, brings) in OPTIONS {
+        let text = rendered(settings).unwrap();
+        brings.iter().for_each(|what| assert!(text.contains(what), "{settings:?} brings no {what:?}"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let args = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename", &path];
+        server.kubectl(NAMESPACE).run(&args).unwrap_or_else(|error| panic!("{settings:?}: {error}"));
+    }
+}
+
+#[test]
+fn what_is_off_by_default_is_not_rendered() {
+    if server().is_none() {
+        return;
+    }
+    let text = rendered(&[]).unwrap();
+    for kind in MONITORING.into_iter().chain(["NetworkPolicy", "ServiceAccountToken"]) {
+        assert!(!text.contains(&format!("kind: {kind}\n")), "{kind}");
+    }
+    let confined = rendered(&["watchNamespaces={default}", "rbac.namespaced=true", "crds.install=false"]).unwrap();
+    assert!(
+        !confined.contains("kind: Cluster"),
+        "a namespaced installation makes nothing that belongs to no namespace"
+    );
+}
+
+#[test]
+fn a_wrong_value_is_refused_by_name() {
+    if server().is_none() {
+        return;
+    }
+    for (setting, says) in [
+        ("replicas=0", "replicas"),
+        ("metrics.podmonitor=true", "podmonitor"),
+        ("logFormat=xml", "logFormat"),
+        ("rbac.namespaced=true", "rbac.namespaced needs watchNamespaces"),
+    ] {
+        let error = rendered(&[setting]).expect_err(setting);
+        assert!(error.contains(says), "{setting}: {error}");
+    }
+}
+
+#[test]
+fn every_alert_leads_to_a_page_that_is_there() {
+    if server().is_none() {
+        return;
+    }
+    let text = rendered(&["metrics.rules=true"]).unwrap();
+    let pages: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: ")).collect();
+    assert!(pages.len() >= 6, "{pages:?}");
+    for page in pages {
+        let (_, name) = page.split_once("/docs/").expect(page);
+        assert!(root().join("docs").join(name).is_file(), "{page}");
+    }
+}
+
+fn resource(name: &str, spec: Value) -> String {
+    json!({"apiVersion": "valkey-repl.dev/v1alpha1", "kind": "ValkeyReplication",
+           "metadata": {"name": name}, "spec": spec})
+    .to_string()
+}
+
+#[test]
+fn a_bad_specification_is_refused_with_field_value_and_remedy() {
+    let Some(server) = server() else { return };
+    let kubectl = server.kubectl("default");
+    for (spec, says) in [
+        (json!({"instances": 0}), "spec.instances"),
+        (json!({"instances": 1, "replication": {"durability": "Sync"}}), "use 2 instances or more, or Preferred"),
+        (json!({"config": {"requirepass": "x"}}), "spec.config.requirepass may not be set: set spec.auth instead"),
+        (json!({"failover": {"detectionTimeout": "10s"}}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
+        (json!({"flavor": "Stock"}), "spec.flavor Stock needs spec.image"),
+        (json!({"primary": "other-0"}), "spec.primary names none of the pods"),
+    ] {
+        let refused = kubectl.apply(&resource("bad", spec)).expect_err(says);
+        assert!(refused.contains(says), "{refused}");
+    }
+    kubectl.apply(&resource("good", json!({"primary": "good-1"}))).unwrap();
+    let shrunk =
+        kubectl.run(&["patch", "vkr", "good", "--type=merge", "--patch", r#"{"spec":{"storage":{"size":"1Mi"}}}"#]);
+    assert!(shrunk.expect_err("a volume cannot shrink").contains("spec.storage.size cannot shrink"));
+    // The scale subresource, as an autoscaler uses it.
+    kubectl.run(&["scale", "vkr/good", "--replicas=3"]).unwrap();
+    assert_eq!(kubectl.get(&["vkr", "good"]).unwrap()["spec"]["instances"], 3);
+    kubectl.run(&["delete", "vkr", "good"]).unwrap();
+}
+
+#[test]
+fn every_field_says_what_it_is_for() {
+    let Some(server) = server() else { return };
+    let kubectl = server.kubectl("default");
+    let text = kubectl.run(&["explain", "vkr.spec", "--recursive=false"]).unwrap();
+    assert!(text.contains("How many instances: one primary, the others replicas"), "{text}");
+    for field in ["failover.quorumTimeout", "replication.durability", "primary", "storage.size"] {
+        let text = kubectl.run(&["explain", &format!("vkr.spec.{field}")]).unwrap();
+        assert!(text.contains("DESCRIPTION:"), "{field}: {text}");
+    }
+}

@@ -1,0 +1,216 @@
+//! One operator and thousands of resources, against a bare API server, with servers of a few lines: `make scale`. It prints what it
+//! measures, and fails where a promise is broken:
+//!
+//! - in steady state the operator writes nothing but its Lease, and asks less than once per resource and minute;
+//! - a failover among all of them takes no longer than alone.
+//!
+//! `SCALE=2000` is how many resources, `SCALE_SECONDS=120` how long the steady state is watched.
+
+mod fleet;
+
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use valkey_repl_e2e::kube::{ApiServer, Kubectl, definition, run};
+use valkey_repl_e2e::programs::{self, root};
+use valkey_repl_e2e::wait::try_until;
+
+use fleet::Fleet;
+
+/// Most objects that one call of kubectl is given.
+const PORTION: usize = 250;
+/// How many failovers are measured, alone and among all.
+const FAILOVERS: usize = 5;
+/// What a failover may take longer among all than alone.
+const ALLOWANCE: Duration = Duration::from_millis(500);
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+struct Operator(Child);
+
+impl Operator {
+    fn start(server: &ApiServer) -> Self {
+        let log = File::create(server.path("operator.log")).unwrap();
+        let child = Command::new(programs::ours("valkey-operator", "valkey-operator").unwrap())
+            .args(["run", "--identity", "one", "--namespace", "valkey-repl-system", "--http-address", "127.0.0.1:0"])
+            .env("KUBECONFIG", server.operator_kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// What it holds in memory, in KiB.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Makes resources and their pods, `from..to`.
+fn create(kubectl: &Kubectl, from: usize, to: usize) {
+    let pods: Vec<usize> = (from * 2..to * 2).collect();
+    for portion in pods.chunks(PORTION) {
+        apply(kubectl, &["create"], portion.iter().map(|index| pod(*index)));
+        apply(kubectl, &["apply", "--server-side", "--subresource=status"], portion.iter().map(|i| pod_status(*i)));
+    }
+    let resources: Vec<usize> = (from..to).collect();
+    for portion in resources.chunks(PORTION) {
+        apply(kubectl, &["create"], portion.iter().map(|n| resource(&fleet::resource(n * 2))));
+    }
+}
+
+fn apply(kubectl: &Kubectl, how: &[&str], objects: impl Iterator<Item = Value>) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects.collect::<Vec<_>>()});
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), list.to_string()).unwrap();
+    let path = file.path().to_string_lossy().into_owned();
+    kubectl.run(&[how, &["--filename", &path]].concat()).unwrap();
+}
+
+fn resource(name: &str) -> Value {
+    json!({"apiVersion": "valkey-repl.dev/v1alpha1", "kind": "ValkeyReplication", "metadata": {"name": name}, "spec": {}})
+}
+
+fn pod_name(index: usize) -> String {
+    format!("{}-{}", fleet::resource(index), index % 2)
+}
+
+fn pod(index: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": pod_name(index), "labels": {"valkey-repl.dev/name": fleet::resource(index)}},
+        "spec": {"containers": [{"name": "valkey", "image": "none"}]},
+    })
+}
+
+fn pod_status(index: usize) -> Value {
+    let ip = fleet::address(index).to_string();
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod_name(index)},
+        "status": {
+            "phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}],
+            "containerStatuses": [{"name": "valkey", "image": "none", "imageID": "", "ready": true, "restartCount": 0,
+                                   "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}],
+        },
+    })
+}
+
+/// Waits until so many resources have all instances in step.
+fn settle(kubectl: &Kubectl, count: usize) {
+    let limit = Duration::from_secs(120 + count as u64);
+    let settled = try_until("all resources to be in step", limit, || {
+        let path = r#"jsonpath={range .items[*]}{.status.ready}{"\n"}{end}"#;
+        let ready = kubectl.run(&["get", "vkr", "--output", path])?;
+        let done = ready.lines().filter(|line| *line == "2/2").count();
+        if done == count { Ok(()) } else { Err(format!("{done} of {count}")) }
+    });
+    settled.unwrap();
+}
+
+/// Kills the primary of a pair, and measures until its replica accepts writes; then brings it back.
+async fn fail_over(fleet: &Arc<Fleet>, kubectl: &Kubectl, pair: usize) -> Duration {
+    let primary = [pair * 2, pair * 2 + 1].into_iter().find(|index| fleet.writable(*index)).expect("a primary");
+    let mut turns = fleet.turns.subscribe();
+    let since = Instant::now();
+    fleet.kill(primary);
+    while !fleet.writable(primary ^ 1) {
+        assert!(since.elapsed() < Duration::from_secs(60), "{} was not taken over", fleet::resource(primary));
+        let _ = tokio::time::timeout(Duration::from_millis(100), turns.changed()).await;
+    }
+    let took = since.elapsed();
+    fleet.boot(primary).await;
+    let what = ["vkr", &fleet::resource(primary)];
+    let back = kubectl.wait("the old primary to follow", Duration::from_secs(120), &what, |object| {
+        if object["status"]["ready"] == "2/2" { Ok(()) } else { Err(object["status"]["ready"].to_string()) }
+    });
+    back.unwrap();
+    took
+}
+
+async fn failovers(fleet: &Arc<Fleet>, kubectl: &Kubectl, pairs: usize) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for n in 0..FAILOVERS {
+        took.push(fail_over(fleet, kubectl, n * pairs / FAILOVERS).await);
+    }
+    took.sort_unstable();
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
+    let (count, seconds) = (number("SCALE", 2_000), number("SCALE_SECONDS", 120));
+    if run("helm", &["version"], &[], "").is_err() {
+        eprintln!("skipped: it needs helm");
+        return;
+    }
+    let Some(server) = ApiServer::start().unwrap() else { return };
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let fleet = Fleet::start(count * 2).await;
+    let kubectl = server.kubectl("default");
+    kubectl.apply(&fs::read_to_string(definition()).unwrap()).unwrap();
+    kubectl.run(&["create", "namespace", "valkey-repl-system"]).unwrap();
+    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]).unwrap();
+    // What the operator may do is what the chart gives it.
+    let chart = root().join("charts").to_string_lossy().into_owned();
+    let args = ["template", "valkey-repl", &chart, "--namespace", "valkey-repl-system", "--set", "crds.install=false"];
+    let rights = server.helm(&[&args[..], &["--show-only", "templates/rbac.yaml"]].concat()).unwrap();
+    kubectl.apply(&rights).unwrap();
+
+    let operator = Operator::start(&server);
+    create(&kubectl, 0, 1);
+    settle(&kubectl, 1);
+    let alone = failovers(&fleet, &kubectl, 1).await;
+    let memory_alone = operator.memory();
+    println!("SCALE one resource: failovers {alone:?}, {memory_alone} KiB");
+
+    let since = Instant::now();
+    create(&kubectl, 1, count);
+    settle(&kubectl, count);
+    println!("SCALE {count} resources in step after {:?}, those that made them included", since.elapsed());
+    // What the last change still brings along.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+
+    let before = server.requests().unwrap().len();
+    let since = Instant::now();
+    tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
+    let asked: Vec<_> = server.requests().unwrap().split_off(before);
+    let minutes = since.elapsed().as_secs_f64() / 60.0;
+    let asked: Vec<_> = asked.into_iter().filter(|(_, resource)| resource != "leases").collect();
+    let writes: Vec<_> = asked.iter().filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch")).collect();
+    let rate = asked.len() as f64 / minutes / count as f64;
+    let memory = operator.memory();
+    let each = memory.saturating_sub(memory_alone) as f64 / count.saturating_sub(1).max(1) as f64;
+    println!(
+        "SCALE steady state of {minutes:.1} min: {} writes, {rate:.2} requests per resource and minute",
+        writes.len()
+    );
+    println!("SCALE memory {memory} KiB, {each:.1} KiB per resource");
+
+    let among = failovers(&fleet, &kubectl, count).await;
+    println!("SCALE among {count}: failovers {among:?}");
+    if std::thread::panicking() {
+        eprintln!("{}", fs::read_to_string(server.path("operator.log")).unwrap_or_default());
+    }
+    assert!(writes.is_empty(), "written in steady state: {writes:?}");
+    assert!(rate < 1.0, "{rate} requests per resource and minute");
+    let (alone, among) = (alone[FAILOVERS / 2], among[FAILOVERS / 2]);
+    assert!(among <= alone + ALLOWANCE, "the median failover takes {among:?} among all and {alone:?} alone");
+}
