@@ -1,4 +1,4 @@
-//! The log: Valkey's line format, which operators' eyes and tests rely on. Every line is flushed at once.
+//! The log: Valkey's line formats, which operators' eyes, tools and tests rely on. Every line is flushed at once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::config::LogLevel;
+use crate::config::{LogFormat, LogLevel, LogTimestampFormat};
 
 /// What the process is at the moment; the letter in each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,20 @@ pub enum Role {
 
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Notice as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Primary as u8);
+static FORMAT: AtomicU8 = AtomicU8::new(LogFormat::Legacy as u8);
+static TIME_FORMAT: AtomicU8 = AtomicU8::new(LogTimestampFormat::Legacy as u8);
 static SILENT: AtomicBool = AtomicBool::new(false);
 static TARGET: OnceLock<Mutex<Option<File>>> = OnceLock::new();
 
 /// Sets the lowest level that is written.
 pub fn set_level(level: LogLevel) {
     LEVEL.store(level as u8, Relaxed);
+}
+
+/// Sets the shape of lines, and of the time in them.
+pub fn set_format(format: LogFormat, time: LogTimestampFormat) {
+    FORMAT.store(format as u8, Relaxed);
+    TIME_FORMAT.store(time as u8, Relaxed);
 }
 
 /// Sets the letter of this process.
@@ -66,15 +74,52 @@ pub fn write(level: LogLevel, message: std::fmt::Arguments<'_>) {
     if SILENT.load(Relaxed) {
         return;
     }
-    let mark = match level {
-        LogLevel::Debug => '.',
-        LogLevel::Verbose => '-',
-        LogLevel::Notice => '*',
-        _ => '#',
+    let (mark, level) = match level {
+        LogLevel::Debug => ('.', "debug"),
+        LogLevel::Verbose => ('-', "verbose"),
+        LogLevel::Notice => ('*', "notice"),
+        _ => ('#', "warning"),
     };
-    let role = ROLE.load(Relaxed) as char;
-    let line = format!("{}:{role} {} {mark} {message}\n", std::process::id(), timestamp());
+    let letter = ROLE.load(Relaxed);
+    let role = match letter {
+        b'C' => "RDB/AOF",
+        b'S' => "replica",
+        _ => "primary",
+    };
+    let (pid, time) = (std::process::id(), timestamp());
+    let line = match FORMAT.load(Relaxed) {
+        f if f == LogFormat::Json as u8 => {
+            let message = escape_json(&message.to_string());
+            format!(
+                "{{\"pid\":{pid},\"role\":\"{role}\",\"timestamp\":\"{time}\",\"level\":\"{level}\",\"message\":\"{message}\"}}\n"
+            )
+        }
+        f if f == LogFormat::Logfmt as u8 => {
+            let message = message.to_string().replace('"', "'").replace(['\r', '\n'], " ");
+            format!("pid={pid} role={role} timestamp=\"{time}\" level={level} message=\"{message}\"\n")
+        }
+        _ => format!("{pid}:{} {time} {mark} {message}\n", letter as char),
+    };
     emit(line.as_bytes());
+}
+
+/// The inside of a JSON string.
+fn escape_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c < ' ' => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Writes text without a prefix: the logo.
@@ -92,11 +137,30 @@ fn emit(bytes: &[u8]) {
     };
 }
 
-/// `22 Nov 2026 08:19:04.303`, in local time.
+/// The time as `log-timestamp-format` wants it; local time, `22 Nov 2026 08:19:04.303`, by default.
 fn timestamp() -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let format = TIME_FORMAT.load(Relaxed);
+    if format == LogTimestampFormat::Milliseconds as u8 {
+        return now.as_millis().to_string();
+    }
     let t = crate::sys::local_time(now.as_secs() as i64);
+    if format == LogTimestampFormat::Iso8601 as u8 {
+        let (sign, offset) = (if t.offset < 0 { '-' } else { '+' }, t.offset.unsigned_abs() / 60);
+        return format!(
+            "{}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}{sign}{:02}:{:02}",
+            t.year,
+            t.month + 1,
+            t.day,
+            t.hour,
+            t.minute,
+            t.second,
+            now.subsec_millis(),
+            offset / 60,
+            offset % 60
+        );
+    }
     let month = MONTHS.get(t.month as usize).copied().unwrap_or("???");
     format!("{:02} {month} {} {:02}:{:02}:{:02}.{:03}", t.day, t.year, t.hour, t.minute, t.second, now.subsec_millis())
 }
@@ -121,4 +185,12 @@ macro_rules! log_at {
             $crate::log::write($level, format_args!($($arg)*));
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_message_in_json_is_one_string_whatever_is_in_it() {
+        assert_eq!(super::escape_json("a \"b\" \\ \t\r\n\u{8}\u{c}\u{1} \u{e9}"), r#"a \"b\" \\ \t\r\n\b\f\u0001 é"#);
+    }
 }

@@ -13,6 +13,8 @@ pub struct LocalTime {
     pub hour: i32,
     pub minute: i32,
     pub second: i32,
+    /// Seconds east of Greenwich.
+    pub offset: i64,
 }
 
 /// Splits a Unix time (seconds) by the machine's time zone.
@@ -28,6 +30,7 @@ pub fn local_time(unix: i64) -> LocalTime {
         hour: tm.tm_hour,
         minute: tm.tm_min,
         second: tm.tm_sec,
+        offset: tm.tm_gmtoff,
     }
 }
 

@@ -24,7 +24,10 @@ impl Server {
         match effect {
             Effect::Keyspace => configure_keyspace(&mut self.keyspace, &self.config),
             Effect::CommandLog => self.apply_commandlog(),
-            Effect::Log => crate::log::set_level(self.config.loglevel),
+            Effect::Log => {
+                crate::log::set_level(self.config.loglevel);
+                crate::log::set_format(self.config.log_format, self.config.log_timestamp_format);
+            }
             Effect::Backlog => {
                 if let Some(buffer) = &mut self.repl.buffer {
                     buffer.resize(self.config.repl_backlog_size);

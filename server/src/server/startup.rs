@@ -70,6 +70,7 @@ impl Server {
         std::env::set_current_dir(&dir).map_err(|e| format!("Can't chdir to '{}': {e}", dir.display()))?;
         log::open(&config.logfile).map_err(|e| format!("Can't open the log file: {e}"))?;
         log::set_level(config.loglevel);
+        log::set_format(config.log_format, config.log_timestamp_format);
         if config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }

@@ -17,9 +17,9 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// File that the log goes to; empty for standard output.
     logfile: Vec<u8> = vec![], "logfile", text(), None, Acts, Immutable;
     /// Shape of a log line.
-    log_format: LogFormat = LogFormat::Legacy, "log-format", one_of(), Log, NoEffectHere;
+    log_format: LogFormat = LogFormat::Legacy, "log-format", one_of(), Log, Acts;
     /// Time in a log line.
-    log_timestamp_format: LogTimestampFormat = LogTimestampFormat::Legacy, "log-timestamp-format", one_of(), Log, NoEffectHere;
+    log_timestamp_format: LogTimestampFormat = LogTimestampFormat::Legacy, "log-timestamp-format", one_of(), Log, Acts;
     /// Keeps keys, values and arguments out of the log.
     hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, NoEffectHere;
     /// Logs to syslog.
