@@ -24,7 +24,7 @@ mod store;
 mod tests;
 
 pub use iter::Iter;
-pub use keyed::{Keyed, hash, prefetch_address};
+pub use keyed::{Keyed, hash, prefetch_address, seed_hashes};
 
 use super::rng::Rng;
 use bucket::{Bucket, SLOTS};

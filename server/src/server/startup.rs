@@ -71,6 +71,9 @@ impl Server {
         log::open(&config.logfile).map_err(|e| format!("Can't open the log file: {e}"))?;
         log::set_level(config.loglevel);
         log::set_format(config.log_format, config.log_timestamp_format);
+        if !config.hash_seed.is_empty() {
+            crate::data::table::seed_hashes(&config.hash_seed);
+        }
         if config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }

@@ -55,7 +55,7 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Entries of a node of a stream; 0 for no limit.
     stream_node_max_entries: u64 = 100, "stream-node-max-entries", number(0, LONG_MAX), Keyspace, Acts;
     /// Seed of the hash tables; empty for a random one.
-    hash_seed: Vec<u8> = vec![], "hash-seed", text(), None, NoEffectHere, Immutable;
+    hash_seed: Vec<u8> = vec![], "hash-seed", text(), None, Acts, Immutable;
     /// Moves values to give memory back.
     activedefrag: bool = false, "activedefrag", flag(), Defrag, NoEffectHere;
     /// Most of the CPU in percent that this may take.

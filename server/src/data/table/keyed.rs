@@ -32,9 +32,17 @@ impl<T: Keyed> Keyed for Box<T> {
     }
 }
 
+static SECRETS: OnceLock<RapidSecrets> = OnceLock::new();
+
+/// Makes hashes the same in every process that is given the same seed, for a client that goes on with a SCAN at another server. Too
+/// late once anything was hashed.
+pub fn seed_hashes(seed: &[u8]) {
+    let seed = rapidhash_v3_micro_inline::<true, true>(seed, &RapidSecrets::seed(0));
+    let _ = SECRETS.set(RapidSecrets::seed(seed));
+}
+
 /// The hash of a key: rapidhash, with secrets drawn once for each process so that nobody outside can aim at a bucket.
 pub fn hash(key: &[u8]) -> u64 {
-    static SECRETS: OnceLock<RapidSecrets> = OnceLock::new();
     rapidhash_v3_micro_inline::<true, true>(key, SECRETS.get_or_init(|| RapidSecrets::seed(os_seed())))
 }
 
