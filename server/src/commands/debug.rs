@@ -40,8 +40,22 @@ const fn sub(
 const ANY: usize = usize::MAX;
 
 static SUBCOMMANDS: &[Sub] = &[
+    sub(
+        "aof-flush-sleep",
+        3..=3,
+        aof_flush_sleep,
+        "<microseconds>",
+        "How long to wait before the append-only file is written.",
+    ),
     sub("change-repl-id", 2..=2, change_repl_id, "", "Begins a replication history that continues nothing."),
     sub("client-enforce-reply-list", 3..=3, enforce_reply_list, "<0|1>", "Whether every answer counts as a long one."),
+    sub(
+        "delay-rdb-client-free-seconds",
+        3..=3,
+        rdb_client_grace,
+        "<seconds>",
+        "How long the stream is kept for a replica that has its snapshot.",
+    ),
     sub("dict-resizing", 3..=3, dict_resizing, "<0|1>", "Whether tables grow and shrink."),
     sub("digest", 2..=2, digest, "", "Returns a digest of the whole data set."),
     sub("digest-value", 2..=ANY, digest_value, "<key> [<key> ...]", "Returns digests of values."),
@@ -131,6 +145,20 @@ fn change_repl_id(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn enforce_reply_list(ctx: &mut Ctx<'_>) -> CommandResult {
     ctx.server.debug.enforce_reply_list = switch(ctx)?;
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn aof_flush_sleep(ctx: &mut Ctx<'_>) -> CommandResult {
+    let micros = parse_i64(ctx.arg(2)).and_then(|n| u64::try_from(n).ok()).ok_or(NOT_INTEGER)?;
+    ctx.server.debug.aof_flush_sleep = Duration::from_micros(micros);
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn rdb_client_grace(ctx: &mut Ctx<'_>) -> CommandResult {
+    let seconds = parse_i64(ctx.arg(2)).and_then(|n| u32::try_from(n).ok()).ok_or(NOT_INTEGER)?;
+    ctx.server.debug.rdb_client_grace = Some(seconds);
     ctx.reply().ok();
     Ok(())
 }
