@@ -134,9 +134,7 @@ impl Server {
         let mut events = Vec::new();
         if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
             self.update_clock();
-            for event in events {
-                self.serve_event(event);
-            }
+            self.serve_events(&events);
             self.flush_output();
             self.close_marked();
         }

@@ -34,9 +34,7 @@ impl Server {
         }
         self.stats.turn_begins();
         self.update_clock();
-        for event in events.iter() {
-            self.serve_event(*event);
-        }
+        self.serve_events(events);
         self.resume_input();
         if self.now_ms() >= self.next_cron_ms {
             let began = Instant::now();
@@ -46,22 +44,30 @@ impl Server {
         self.clients.end_turn();
     }
 
-    /// Serves one event.
-    pub fn serve_event(&mut self, event: Readiness) {
-        match event.token {
-            Token::Listener(i) => self.accept(i),
-            Token::Client(slot) => {
-                if event.readable {
-                    self.client_readable(slot);
-                }
-                if event.writable {
-                    self.client_writable(slot);
-                    if self.repl.transfer.is_some() {
-                        self.forward_snapshot();
-                        self.end_transfer_if_drained();
-                    }
+    /// Serves what is ready: first who can take more, and then who sent something. So nobody gets, straight away, the answer to
+    /// what is only executed now: the append-only file comes first, at the end of the turn.
+    pub fn serve_events(&mut self, events: &[Readiness]) {
+        for event in events {
+            if let Token::Client(slot) = event.token
+                && event.writable
+            {
+                self.client_writable(slot);
+                if self.repl.transfer.is_some() {
+                    self.forward_snapshot();
+                    self.end_transfer_if_drained();
                 }
             }
+        }
+        for event in events {
+            self.serve_event(*event);
+        }
+    }
+
+    fn serve_event(&mut self, event: Readiness) {
+        match event.token {
+            Token::Listener(i) => self.accept(i),
+            Token::Client(slot) if event.readable => self.client_readable(slot),
+            Token::Client(_) => {}
             Token::Signal => self.handle_signals(),
             Token::Waker => self.take_messages(),
             Token::Child => self.child_reported(),
@@ -81,11 +87,8 @@ impl Server {
         let mut events = Vec::new();
         if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
             self.update_clock();
-            for event in events {
-                if matches!(event.token, Token::Listener(_) | Token::Client(_) | Token::Metrics(_)) {
-                    self.serve_event(event);
-                }
-            }
+            events.retain(|e| matches!(e.token, Token::Listener(_) | Token::Client(_) | Token::Metrics(_)));
+            self.serve_events(&events);
             self.flush_output();
             self.close_marked();
         }
