@@ -115,6 +115,10 @@ impl Clients {
         match self.get_mut(slot) {
             Some(client) => {
                 client.flags |= ClientFlags::CLOSE_NOW;
+                // The peer is to notice now, not when this turn ends.
+                if let Some(stream) = &client.stream {
+                    stream.shutdown();
+                }
                 self.to_close.push(slot);
             }
             None => self.doomed.push(id),

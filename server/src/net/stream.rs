@@ -107,6 +107,12 @@ impl Stream {
         Ok(rustix::net::send(&self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
     }
 
+    /// Ends the connection in both directions, also for another process that holds the socket.
+    pub fn shutdown(&self) {
+        // The only failure is that it is ended already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
     /// `ip:port` of the peer, or `path:0` of a Unix socket.
     pub fn peer(&self) -> String {
         describe(self.socket.peer_addr())
