@@ -141,12 +141,12 @@ impl Server {
         }
         if accepted {
             self.repl.failover = None;
+            self.release_waiting_clients();
             if let Some(link) = &mut self.repl.link {
                 link.failover = false;
             }
             self.unpause(Reason::Failover);
         } else {
-            log_notice!("Failover target rejected psync request");
             self.abort_failover("Failover target rejected psync request");
         }
         true

@@ -15,8 +15,6 @@ impl Server {
             None => self.repl.stream_db.unwrap_or(0),
         };
         self.close_link();
-        let reason = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
-        self.unblock_all(reason);
         // An instance that has detached confirms nothing of what it was: unconfirmed writes get no answer.
         self.drop_unconfirmed_clients();
         if was_primary {
@@ -29,6 +27,9 @@ impl Server {
         }
         let link = Link::new(host.to_owned(), port, self.now_ms(), stream_db);
         self.repl.link = Some(link);
+        if self.repl.failover.is_none() {
+            self.release_waiting_clients();
+        }
         self.repl.stream_db = None;
         self.update_expiry_rule();
         log::set_role(Role::Replica);

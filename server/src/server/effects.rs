@@ -9,7 +9,12 @@ use crate::config::NotifyEvents;
 use crate::config::words::quote;
 use crate::data::entry::Entry;
 use crate::data::value::Kind;
+use crate::replication::link::Link;
 use crate::resp::{Argv, ReplyBuf};
+
+/// What clients are told whose wait ends with the server's being a primary.
+const INSTANCE_CHANGED: &[u8] =
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 impl Server {
     /// Publishes a keyspace notification on the channels that `notify-keyspace-events` asks for.
@@ -257,13 +262,31 @@ impl Server {
         self.unblock(client);
     }
 
-    /// Ends the waits of clients for keys, with an error: this server's role changed.
-    pub fn unblock_all(&mut self, error: &str) {
+    /// This server became a replica: sends clients that wait to the primary if they can follow it, and ends the waits of the others
+    /// with an error. Who reads here, knowing that it is a replica, waits on.
+    pub fn release_waiting_clients(&mut self) {
+        let Some(primary) = self.repl.link.as_ref().map(Link::address) else { return };
         let waiting: Vec<u32> = self.clients.iter().filter(|c| c.blocked.is_some()).map(|c| c.slot).collect();
         for slot in waiting {
             let Some(mut client) = self.clients.take(slot) else { continue };
-            client.reply.error(error.as_bytes());
-            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            let row = match client.blocked.as_ref().map(|b| &b.why) {
+                Some(Why::Keys { row, .. }) => Some(*row),
+                _ => client.last_command,
+            };
+            let follows = client.flags.contains(ClientFlags::CAPA_REDIRECT);
+            if follows && !row.is_some_and(|row| client.is_to_be_redirected(row.command.flags)) {
+                self.clients.put_back_quietly(client);
+                continue;
+            }
+            if follows {
+                client.reply.error(format!("REDIRECT {primary}").as_bytes());
+            } else {
+                client.reply.error(INSTANCE_CHANGED);
+                client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            }
+            if let Some(row) = row {
+                self.stats.command(row.id).rejected += 1;
+            }
             self.unblock(&mut client);
             self.clients.put_back(client);
         }
