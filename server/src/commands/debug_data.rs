@@ -151,6 +151,8 @@ pub fn loadaof(ctx: &mut Ctx<'_>) -> CommandResult {
         log_warning!("{why}");
         return Err(CommandError::fixed("ERR Error trying to load the AOF files, check server logs"));
     }
+    server.keyspace.set_dirty(0);
+    server.persistence.rdb.dirty_at_save = 0;
     log_warning!("Append Only File loaded by DEBUG LOADAOF");
     ctx.reply().ok();
     Ok(())

@@ -59,6 +59,7 @@ impl Server {
                 self.listen_anew().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
             }
             Effect::AppendOnly => self.apply_appendonly()?,
+            Effect::AofHistory => self.remove_aof_history()?,
             Effect::Eviction if self.config.maxmemory > 0 => {
                 self.evict_to_limit();
             }

@@ -35,6 +35,7 @@ impl Server {
             return self.adopt_old_file(&old, &dir, &stem).map(|()| true);
         };
         let started = std::time::Instant::now();
+        self.continue_upgrade(&manifest, &dir, &stem)?;
         let parts: Vec<Part> = manifest.live().cloned().collect();
         self.begin_loading(parts.iter().filter_map(|p| fs::metadata(dir.join(&p.name)).ok()).map(|m| m.len()).sum());
         let mut position = None;
@@ -54,8 +55,10 @@ impl Server {
         self.end_loading();
         let base_size = manifest.base().and_then(|b| fs::metadata(dir.join(&b.name)).ok()).map_or(0, |m| m.len());
         // What an interrupted clean-up left.
-        for part in manifest.parts.extract_if(.., |p| p.file_type == FileType::History) {
-            let _ = fs::remove_file(dir.join(&part.name));
+        if !self.config.aof_disable_auto_gc {
+            for path in manifest.forget_history(&dir) {
+                let _ = fs::remove_file(path);
+            }
         }
         let aof = &mut self.persistence.aof;
         aof.manifest = manifest;
@@ -64,6 +67,18 @@ impl Server {
         self.restore_position(position);
         log_notice!("DB loaded from append only file: {:.3} seconds", started.elapsed().as_secs_f64());
         Ok(true)
+    }
+
+    /// Takes up an upgrade that was interrupted between its two last steps: the manifest names the old file, which is still where
+    /// it was.
+    fn continue_upgrade(&mut self, manifest: &Manifest, dir: &Path, stem: &str) -> Result<(), String> {
+        let only = matches!(manifest.parts.as_slice(), [p] if p.file_type == FileType::Base && p.name == stem);
+        let old = crate::persistence::snapshot::data_dir(&self.config).join(stem);
+        if !only || dir.join(stem).exists() || !old.is_file() {
+            return Ok(());
+        }
+        fs::rename(&old, dir.join(stem))
+            .map_err(|e| format!("Upgrading the old-style append-only file {}: {e}", old.display()))
     }
 
     /// A file of before the times of manifests becomes the base.
@@ -114,8 +129,11 @@ impl Server {
                 fs::create_dir_all(&dir)
                     .map_err(|e| format!("Can't open or create append-only dir {}: {e}", dir.display()))?;
                 let temp = dir.join("temp-base.aof");
+                self.persistence.aof.rewrite_as_rdb = self.config.aof_use_rdb_preamble;
                 self.write_base_file(&temp, None)?;
                 self.install_base(&temp)?;
+                // The base says where it ends.
+                self.persistence.aof.tail = Some((self.repl.history.id, self.repl.history.offset));
                 self.open_new_increment(true)?;
                 log_notice!("Creating AOF base file and incr file on server start");
             }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use crate::resp::argv::Span;
 use crate::resp::inline::split_in_place;
 
+/// The longest line of a manifest: a name has 255 bytes at most.
+const LINE_MAX: usize = 1024;
+
 /// What a file of the manifest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
@@ -69,11 +72,15 @@ impl Manifest {
     fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
         let mut parts: Vec<Part> = Vec::new();
         let mut last_incr = None;
-        for (i, line) in text.split(|c| *c == b'\n').enumerate() {
-            let mut line = line.to_vec();
-            if line.iter().all(u8::is_ascii_whitespace) || line.first() == Some(&b'#') {
+        let lines = text.strip_suffix(b"\n").unwrap_or(text);
+        for (i, line) in lines.split(|c| *c == b'\n').enumerate().filter(|_| !text.is_empty()) {
+            if line.len() >= LINE_MAX {
+                return Err((i + 1, "The AOF manifest file contains too long line"));
+            }
+            if line.first() == Some(&b'#') {
                 continue;
             }
+            let mut line = line.to_vec();
             let part = parse_line(&mut line).map_err(|why| (i + 1, why))?;
             match part.file_type {
                 FileType::Base if parts.iter().any(|p| p.file_type == FileType::Base) => {
@@ -95,7 +102,9 @@ impl Manifest {
     /// The file's text.
     pub fn format(&self) -> String {
         let mut out = String::new();
-        for p in &self.parts {
+        // Bases, what they replaced, and what follows them.
+        let order = [FileType::Base, FileType::History, FileType::Incr];
+        for p in order.iter().flat_map(|t| self.parts.iter().filter(move |p| p.file_type == *t)) {
             let kind = match p.file_type {
                 FileType::Base => 'b',
                 FileType::Incr => 'i',
@@ -134,7 +143,11 @@ impl Manifest {
 
     /// The number for the next file of this type.
     pub fn next_seq(&self, file_type: FileType) -> u64 {
-        let same = |p: &&Part| p.file_type == file_type || p.file_type == FileType::History;
+        let infix = if file_type == FileType::Base { ".base." } else { ".incr." };
+        let same = |p: &&Part| match p.file_type {
+            FileType::History => p.name.contains(infix),
+            other => other == file_type,
+        };
         self.parts.iter().filter(same).map(|p| p.seq).max().unwrap_or(0) + 1
     }
 
@@ -147,15 +160,25 @@ impl Manifest {
         }
     }
 
-    /// Replaces base and increments by a new base and the increments from `first_incr` on; returns the paths of what is
-    /// no longer needed.
-    pub fn rebase(&mut self, base: Part, first_incr: u64, dir: &Path) -> Vec<PathBuf> {
-        let keep = |p: &Part| p.file_type == FileType::Incr && p.seq >= first_incr;
-        let (kept, gone): (Vec<Part>, Vec<Part>) = self.parts.drain(..).partition(keep);
-        let gone = gone.iter().filter(|p| p.name != base.name).map(|p| dir.join(&p.name)).collect();
+    /// Replaces base and increments by a new base and the increments from `first_incr` on. What they replace is history, the
+    /// latest first.
+    pub fn rebase(&mut self, base: Part, first_incr: u64) {
+        let needed = |p: &Part| p.file_type == FileType::Incr && p.seq >= first_incr;
+        let (kept, old): (Vec<Part>, Vec<Part>) = self.parts.drain(..).partition(needed);
+        let (mut history, replaced): (Vec<Part>, Vec<Part>) =
+            old.into_iter().partition(|p| p.file_type == FileType::History);
+        for part in replaced.into_iter().filter(|p| p.name != base.name) {
+            history.insert(0, Part { file_type: FileType::History, ..part });
+        }
         self.parts.push(base);
+        self.parts.extend(history);
         self.parts.extend(kept);
-        gone
+    }
+
+    /// Takes what is history out; returns its paths.
+    pub fn forget_history(&mut self, dir: &Path) -> Vec<PathBuf> {
+        let history = self.parts.extract_if(.., |p| p.file_type == FileType::History);
+        history.map(|p| dir.join(p.name)).collect()
     }
 }
 
@@ -203,7 +226,21 @@ mod tests {
         let m = Manifest::parse(text.as_bytes()).unwrap();
         assert_eq!(m.format(), text);
         assert_eq!(m.live().map(|p| p.seq).collect::<Vec<_>>(), [2, 3]);
-        assert_eq!(m.next_seq(FileType::Incr), 4);
+        assert_eq!((m.next_seq(FileType::Incr), m.next_seq(FileType::Base)), (4, 3));
+    }
+
+    #[test]
+    fn a_new_base_makes_history_of_what_it_replaces() {
+        let part = |name: &str, seq, file_type| Part { name: name.to_owned(), seq, file_type };
+        let mut m = Manifest { parts: vec![part("b1", 1, FileType::Base), part("i1", 1, FileType::Incr)] };
+        for n in 2..4 {
+            m.parts.push(part(&format!("i{n}"), n, FileType::Incr));
+            m.rebase(part(&format!("b{n}"), n, FileType::Base), n);
+        }
+        let names: Vec<_> = m.parts.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["b3", "i2", "b2", "i1", "b1", "i3"]);
+        assert_eq!(m.forget_history(Path::new("d")).len(), 4);
+        assert_eq!(m.live().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["b3", "i3"]);
     }
 
     #[test]
@@ -219,7 +256,9 @@ mod tests {
             ("file x seq 1 type b\nfile y seq\n", 2),
             ("file ../x seq 1 type b\n", 1),
             ("file x seq 2 type i\nfile y seq 1 type i\nfile z seq 3 type i\n", 2),
-            ("# c\nfile x seq 1 type b\n\nfile y seq 2 type b\nfile z seq 3 type i\n", 4),
+            ("# c\nfile x seq 1 type b\nfile y seq 2 type b\nfile z seq 3 type i\n", 3),
+            ("file x seq 1 type i\n\nfile y seq 2 type i\n", 2),
+            (&format!("file x seq 1 type i{}\n", " k v".repeat(300)), 1),
             ("", 1),
         ] {
             assert_eq!(Manifest::parse(text.as_bytes()).unwrap_err().0, line, "{text:?}");

@@ -76,6 +76,8 @@ pub struct Aof {
     pub rewrite_scheduled: bool,
     /// The first increment after the base that is being written.
     rewrite_from: u64,
+    /// Whether that base is a snapshot, and not commands.
+    rewrite_as_rdb: bool,
     /// Rewrites that succeeded since the start.
     pub rewrites: u64,
     /// Rewrites that failed in a row, and the Unix time in ms of the next attempt.
@@ -126,7 +128,7 @@ impl Aof {
 
     /// Appends bytes of the replication stream; `history` is the state after them.
     pub fn append(&mut self, bytes: &[u8], history: &History) {
-        if self.state == State::Off {
+        if self.state == State::Off || self.file.is_none() {
             return;
         }
         let before = history.offset - bytes.len() as u64;
@@ -142,7 +144,7 @@ impl Aof {
 
     /// Appends bytes that are not part of the replication stream: a writable replica's own writes.
     pub fn append_foreign(&mut self, bytes: &[u8]) {
-        if self.state == State::Off {
+        if self.state == State::Off || self.file.is_none() {
             return;
         }
         self.buffer.extend_from_slice(bytes);

@@ -10,8 +10,9 @@ use crate::persistence::snapshot::Format;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
-/// Failed rewrites in a row after which the next one waits, longer each time.
-const FREE_FAILURES: u32 = 3;
+/// Failed rewrites in a row after which the next one waits, longer each time: a minute, two, ... an hour.
+const FREE_FAILURES: u32 = 2;
+const LONGEST_WAIT_MINUTES: i64 = 60;
 
 impl Server {
     /// Starts a rewrite.
@@ -31,6 +32,7 @@ impl Server {
             fs::create_dir_all(&dir)
                 .map_err(|e| format!("Can't open or create append-only dir {}: {e}", dir.display()))?;
         }
+        self.persistence.aof.rewrite_as_rdb = self.config.aof_use_rdb_preamble;
         let spawned = {
             let this = &*self;
             Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), |reporter| this.write_base(reporter))
@@ -58,7 +60,10 @@ impl Server {
             crate::persistence::write_rdb(self, &mut file, Format::CURRENT, true, reporter)?;
         } else {
             let mut out = BufWriter::with_capacity(256 * 1024, &mut file);
-            super::commands::write(self, &mut out)
+            let time = format!("#TS:{}\r\n", crate::sys::unix_ms() / 1000);
+            let header = if self.config.aof_timestamp_enabled { time.as_bytes() } else { b"" };
+            out.write_all(header)
+                .and_then(|()| super::commands::write(self, &mut out))
                 .and_then(|()| out.flush())
                 .map_err(|e| format!("Write error writing append only file on disk: {e}"))?;
         }
@@ -82,6 +87,7 @@ impl Server {
         match result {
             Ok(()) => {
                 aof.failures = 0;
+                aof.retry_ms = 0;
                 aof.rewrites += 1;
                 log_notice!("Background AOF rewrite finished successfully");
             }
@@ -90,9 +96,29 @@ impl Server {
                 let _ = fs::remove_file(&temp);
                 aof.failures += 1;
                 // Every attempt leaves an increment behind: many in a row would only fill the disk.
-                let over = aof.failures.saturating_sub(FREE_FAILURES).min(6);
-                aof.retry_ms = if over > 0 { now + (60_000i64 << over) / 2 } else { now };
-                aof.rewrite_scheduled |= aof.state == State::FirstRewrite;
+                let over = aof.failures.saturating_sub(FREE_FAILURES).min(7);
+                aof.retry_ms = now;
+                if over > 0 {
+                    let minutes = (1i64 << (over - 1)).min(LONGEST_WAIT_MINUTES);
+                    log_warning!(
+                        "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
+                    );
+                    aof.retry_ms = now + minutes * 60_000;
+                }
+                if aof.state == State::FirstRewrite {
+                    // Without its base the increment is worth nothing. The next attempt begins another.
+                    let path = directory(&self.config).join(Manifest::name(
+                        &stem(&self.config),
+                        aof.rewrite_from,
+                        FileType::Incr,
+                        false,
+                    ));
+                    log_notice!("Removing the temp incr aof file {}", path.display());
+                    aof.file = None;
+                    aof.buffer.clear();
+                    let _ = fs::remove_file(&path);
+                    aof.rewrite_scheduled = true;
+                }
             }
         }
     }
@@ -100,11 +126,10 @@ impl Server {
     /// Puts a written base in place.
     pub(super) fn install_base(&mut self, temp: &std::path::Path) -> Result<(), String> {
         let (dir, stem) = (directory(&self.config), stem(&self.config));
-        let rdb = self.config.aof_use_rdb_preamble;
-        let disable_gc = self.config.aof_disable_auto_gc;
+        let keep_history = self.config.aof_disable_auto_gc;
         let aof = &mut self.persistence.aof;
         let seq = aof.manifest.next_seq(FileType::Base);
-        let name = Manifest::name(&stem, seq, FileType::Base, rdb);
+        let name = Manifest::name(&stem, seq, FileType::Base, aof.rewrite_as_rdb);
         let path = dir.join(&name);
         fs::rename(temp, &path).map_err(|e| format!("renaming the base into place: {e}"))?;
         let base_size = fs::metadata(&path).map_or(0, |m| m.len());
@@ -114,7 +139,8 @@ impl Server {
             next.parts.push(Part { name: incr, seq: aof.rewrite_from, file_type: FileType::Incr });
         }
         let from = if aof.is_on() { aof.rewrite_from } else { u64::MAX };
-        let gone = next.rebase(Part { name, seq, file_type: FileType::Base }, from, &dir);
+        next.rebase(Part { name, seq, file_type: FileType::Base }, from);
+        let gone = if keep_history { Vec::new() } else { next.forget_history(&dir) };
         next.store(&dir, &stem).map_err(|e| format!("writing the manifest: {e}"))?;
         aof.manifest = next;
         if aof.state == State::FirstRewrite {
@@ -124,8 +150,25 @@ impl Server {
             aof.manifest.live().skip(1).filter_map(|p| fs::metadata(dir.join(&p.name)).ok()).map(|m| m.len()).sum();
         aof.size = base_size + increments;
         aof.base_size = aof.size;
-        if !disable_gc {
-            // Unlinking a large file takes time: elsewhere.
+        // Unlinking a large file takes time: elsewhere.
+        self.bio.free(RemoveOnDrop(gone));
+        Ok(())
+    }
+
+    /// Removes the files of the past, if they are not to be kept.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn remove_aof_history(&mut self) -> Result<(), String> {
+        if self.config.aof_disable_auto_gc {
+            return Ok(());
+        }
+        let (dir, stem) = (directory(&self.config), stem(&self.config));
+        let mut next = self.persistence.aof.manifest.clone();
+        let gone = next.forget_history(&dir);
+        if !gone.is_empty() {
+            next.store(&dir, &stem).map_err(|e| format!("writing the AOF manifest: {e}"))?;
+            self.persistence.aof.manifest = next;
             self.bio.free(RemoveOnDrop(gone));
         }
         Ok(())
@@ -153,6 +196,30 @@ impl Server {
             return Ok(());
         }
         self.rewrite_aof()
+    }
+
+    /// Turns the append-only file on with a snapshot of the data set as its base, which needs no rewrite then.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn start_aof_with(&mut self, snapshot: &std::path::Path) -> Result<(), String> {
+        if self.persistence.aof.is_on() {
+            return Err("it is on".to_owned());
+        }
+        self.create_backlog();
+        let dir = directory(&self.config);
+        let text = |e: std::io::Error| e.to_string();
+        fs::create_dir_all(&dir).map_err(text)?;
+        let temp = dir.join(temp_name(std::process::id()));
+        let _ = fs::remove_file(&temp);
+        // The snapshot's own name will stand for another file one day; this one stays.
+        fs::hard_link(snapshot, &temp).or_else(|_| fs::copy(snapshot, &temp).map(|_| ())).map_err(text)?;
+        self.persistence.aof.rewrite_as_rdb = true;
+        self.install_base(&temp)?;
+        self.open_new_increment(true)?;
+        self.persistence.aof.state = State::On;
+        log_notice!("Reused RDB file from primary sync as AOF base file");
+        Ok(())
     }
 
     /// Turns the append-only file off; its files stay.

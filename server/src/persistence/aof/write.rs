@@ -27,7 +27,11 @@ impl Server {
         if aof.state == State::Off || aof.file.is_none() {
             return;
         }
+        aof.timestamps = self.config.aof_timestamp_enabled;
         aof.follow_stream(&self.repl.history);
+        if !self.debug.aof_flush_sleep.is_zero() && !aof.buffer.is_empty() {
+            std::thread::sleep(self.debug.aof_flush_sleep);
+        }
         if !aof.buffer.is_empty() {
             // Writing to a file that is being flushed may block: rather wait for the flush, but not for ever.
             let busy = policy == AppendFsync::Everysec && aof.fsyncing;
@@ -112,7 +116,7 @@ impl Server {
         std::fs::create_dir_all(&dir)
             .map_err(|e| format!("Can't open or create append-only dir {}: {e}", dir.display()))?;
         self.flush_aof_now()?;
-        let timestamps = self.config.aof_timestamp_enabled;
+        let (timestamps, as_rdb) = (self.config.aof_timestamp_enabled, self.config.aof_use_rdb_preamble);
         let aof = &mut self.persistence.aof;
         let seq = aof.manifest.next_seq(FileType::Incr);
         let name = Manifest::name(&stem, seq, FileType::Incr, false);
@@ -128,7 +132,8 @@ impl Server {
         aof.use_file(file);
         aof.rewrite_from = seq;
         aof.timestamps = timestamps;
-        aof.tail = None;
+        // A file goes on where the one before it ends, and where the snapshot ends that is written from now on.
+        aof.tail = aof.tail.filter(|_| as_rdb);
         // A file can be read by itself, so it begins by selecting the database. A primary's stream, which it is, does so
         // now; a replica's does not, so the file does, and then says where the stream is.
         match &self.repl.link {
