@@ -119,9 +119,10 @@ impl Server {
             let this = &*self;
             Child::spawn(purpose, this.keyspace.dirty(), |reporter| this.write_snapshot(target, format, reporter))
         };
-        let (child, fork_us) = spawned.inspect_err(|e| {
+        let (mut child, fork_us) = spawned.inspect_err(|e| {
             log_warning!("Can't save in background: fork: {e}");
         })?;
+        child.progress.total_keys = self.keyspace.total_keys() as u64;
         if socket {
             log_notice!("Background RDB transfer started by pid {}", child.pid);
         } else {

@@ -22,6 +22,9 @@ use crate::keyspace::{Access, Db, Keyspace};
 /// Keys between two calls of the hook that hears of progress.
 pub const KEYS_PER_REPORT: u64 = 1024;
 
+/// A delay after each key, in microseconds, from which on what is written must not wait for more of it.
+const SLOW: i32 = 1000;
+
 /// How to save a keyspace.
 #[derive(Clone, Copy, Debug)]
 pub struct DatasetOptions {
@@ -62,6 +65,10 @@ pub fn save_keyspace<'c, W: Write>(
             saver.entry(entry, access)?;
             if saver.keys().is_multiple_of(KEYS_PER_REPORT) {
                 report(saver.keys());
+            }
+            if options.key_delay >= SLOW {
+                // Who waits for the snapshot must see that it goes on.
+                saver.flush()?;
             }
             if options.key_delay != 0 {
                 delay(options.key_delay, saver.keys());

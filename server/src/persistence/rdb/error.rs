@@ -113,7 +113,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::WrongSignature => f.write_str("Wrong signature trying to load DB from file"),
             ErrorKind::UnsupportedVersion(version) => write!(f, "Can't handle RDB format version {version}"),
             ErrorKind::WrongChecksum { computed, stored } => {
-                write!(f, "Wrong RDB checksum expected: ({computed:x}) but got ({stored:x})")
+                write!(f, "Wrong RDB checksum expected: ({computed:x}) but got ({stored:x}). RDB CRC error")
             }
             ErrorKind::Corrupt(what) | ErrorKind::Unsupported(what) => f.write_str(what),
             ErrorKind::EmptyValue => f.write_str("Empty value"),

@@ -145,7 +145,8 @@ impl<R: Read, O: Observer> Parser<R, O> {
 
     fn value_type(&self, code: u8) -> Result<ValueType> {
         ValueType::from_code(code).ok_or_else(|| {
-            let what = format!("Unknown RDB encoding type {code}");
+            let what =
+                format!("Unknown type or opcode when loading DB. Unrecoverable error, aborting now. (It is {code})");
             self.reader.error(ErrorKind::Corrupt(what.into()))
         })
     }

@@ -164,6 +164,11 @@ impl<W: Write> Saver<W> {
         self.keys
     }
 
+    /// Hands everything to the underlying writer.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
     /// Bytes written so far, buffered ones included.
     pub fn bytes(&self) -> u64 {
         self.writer.position()
