@@ -90,11 +90,12 @@ impl ReplBuffer {
         }
     }
 
-    /// Drops the end of the stream from `offset` on; false when so much is not held.
-    pub fn truncate(&mut self, offset: u64) -> bool {
+    /// Drops the end of the stream from `offset` on and gives it back; none when so much is not held.
+    pub fn truncate(&mut self, offset: u64) -> Option<Vec<u8>> {
         if !self.contains(offset) {
-            return false;
+            return None;
         }
+        let dropped = self.copy(offset);
         while let Some(block) = self.blocks.back_mut() {
             if block.start < offset {
                 block.bytes.truncate((offset - block.start) as usize);
@@ -103,7 +104,20 @@ impl ReplBuffer {
             self.blocks.pop_back();
         }
         self.end = offset;
-        true
+        Some(dropped)
+    }
+
+    /// The stream from `offset` to its end.
+    pub fn copy(&self, mut offset: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        loop {
+            let piece = self.read(offset);
+            if piece.is_empty() {
+                return out;
+            }
+            out.extend_from_slice(piece);
+            offset += piece.len() as u64;
+        }
     }
 
     /// Changes `repl-backlog-size`. What is already held beyond it goes with the next [`trim`](Self::trim).
@@ -172,10 +186,11 @@ mod tests {
         let mut b = ReplBuffer::new(100, 1 << 20);
         b.append(&[1; 40_000]);
         b.append(b"PING");
-        assert!(b.truncate(40_100) && !b.truncate(99) && !b.truncate(50_000));
+        assert_eq!(b.truncate(40_100).as_deref(), Some(&b"PING"[..]));
+        assert!(b.truncate(99).is_none() && b.truncate(50_000).is_none());
         b.append(b"other");
         assert_eq!(read_all(&b, 40_098), b"\x01\x01other");
-        assert!(b.truncate(100));
+        assert!(b.truncate(100).is_some());
         assert_eq!((b.end(), b.history_len()), (100, 0));
     }
 

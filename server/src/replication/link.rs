@@ -14,6 +14,8 @@ use crate::resp::argv::encode_command;
 use crate::server::{Server, VALKEY_VERSION};
 use crate::{log_notice, log_warning};
 
+/// How long our replicas wait for a new primary's first bytes, in ms.
+const IDLE_TAIL_MS: i64 = 1000;
 /// Milliseconds between attempts.
 const RETRY_MS: i64 = 1000;
 /// The longest line that a primary may answer in the handshake.
@@ -436,8 +438,12 @@ impl Server {
             h.id2_end = Some(h.offset);
             h.id = id;
             log_notice!("Primary replication ID changed to {}", String::from_utf8_lossy(&id));
-            // Our replicas learn the new id by asking again.
-            self.disconnect_replicas();
+            // Our replicas learn the new id by asking again: at once, or when it is known how far they may go on.
+            let deadline = self.now_ms() + IDLE_TAIL_MS;
+            match &mut self.repl.idle_tail {
+                Some(tail) if !self.repl.replicas.is_empty() => tail.deadline = Some(deadline),
+                _ => self.disconnect_replicas(),
+            }
         }
         self.create_backlog();
         self.link_up();

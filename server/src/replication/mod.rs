@@ -109,6 +109,8 @@ pub struct Replication {
     pub link: Option<Link>,
     /// Our replicas, from their PSYNC on.
     pub replicas: Vec<ClientId>,
+    /// What was taken back of the stream, to follow another primary.
+    pub idle_tail: Option<roles::IdleTail>,
     /// Unix time in ms since when there has been no replica.
     pub no_replicas_since: i64,
     /// Unix time in ms of the next PING in the stream.
@@ -137,6 +139,7 @@ impl Replication {
             stream_db: None,
             link: None,
             replicas: Vec::new(),
+            idle_tail: None,
             no_replicas_since: now_ms,
             next_ping_ms: now_ms,
             failover: None,

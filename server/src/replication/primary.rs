@@ -112,6 +112,7 @@ impl Server {
     /// Whether there are bytes of the stream to send to this client now.
     pub fn has_stream_for(&self, client: &Client) -> bool {
         match (&client.replica, &self.repl.buffer) {
+            _ if client.is_closing() => false,
             (Some(r), Some(buffer)) if r.takes_stream() => r.cursor < buffer.end(),
             (Some(r), _) => matches!(r.phase, ReplicaPhase::Sending(_)),
             _ => false,
@@ -120,6 +121,9 @@ impl Server {
 
     /// Sends a replica what it gets next: a part of the snapshot's file, or of the stream.
     pub fn write_stream(&mut self, client: &mut Client) {
+        if client.is_closing() {
+            return;
+        }
         if client.replica.as_ref().is_some_and(|r| matches!(r.phase, ReplicaPhase::Sending(_))) {
             return self.send_file_part(client);
         }
@@ -342,7 +346,7 @@ impl Server {
         for id in &self.repl.replicas {
             let Some(client) = self.clients.by_id_mut(*id) else { continue };
             let Some(r) = client.replica.as_ref().filter(|r| r.needs_stream()) else { continue };
-            let behind = end - r.cursor;
+            let behind = end.saturating_sub(r.cursor);
             // What the backlog holds anyway costs nothing.
             let over = |limit: u64| limit > 0 && behind > limit.max(size);
             let soft_since = if over(limit.soft_bytes) { client.over_soft_limit_since.or(Some(now)) } else { None };

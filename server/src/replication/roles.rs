@@ -5,10 +5,27 @@ use crate::log::{self, Role};
 use crate::log_notice;
 use crate::server::Server;
 
+/// What a primary sent its replicas last that changed no data, and that it took back to follow another.
+#[derive(Debug)]
+pub struct IdleTail {
+    /// The offset of its first byte.
+    start: u64,
+    bytes: Vec<u8>,
+    /// Unix time in ms at which nothing more is waited for, once another primary continued the history.
+    pub deadline: Option<i64>,
+}
+
+impl IdleTail {
+    fn is_settled(&self, stream_end: u64, now_ms: i64) -> bool {
+        self.deadline.is_some_and(|at| at <= now_ms || stream_end.saturating_sub(self.start) >= self.bytes.len() as u64)
+    }
+}
+
 impl Server {
     /// Becomes the replica of `host:port`. The data stay until the new primary sends others; if it can continue our
     /// history, nothing is lost and nothing is sent twice.
     pub fn become_replica_of(&mut self, host: &str, port: u16) {
+        self.repl.idle_tail = None;
         let was_primary = self.is_primary();
         let stream_db = match &self.repl.link {
             Some(link) => link.stream_db,
@@ -42,10 +59,32 @@ impl Server {
         let data = self.repl.data_offset;
         if data < self.repl.history.offset
             && let Some(buffer) = &mut self.repl.buffer
-            && buffer.truncate(data)
+            && let Some(bytes) = buffer.truncate(data)
         {
             self.repl.history.offset = data;
+            self.repl.idle_tail = Some(IdleTail { start: data, bytes, deadline: None });
         }
+    }
+
+    /// Nobody continued our history: what our replicas were sent last is part of it again.
+    fn restore_idle_stream(&mut self) {
+        let Some(tail) = self.repl.idle_tail.take() else { return };
+        if tail.deadline.is_none() && self.repl.history.offset == tail.start {
+            self.feed_stream(&tail.bytes);
+        }
+    }
+
+    /// The new primary continued our history under another id, from before what was sent to our replicas while it was idle. If it
+    /// sends the very same now, they may go on too. They are asked to come anew once that is known.
+    pub fn settle_idle_tail(&mut self) {
+        let (now, end) = (self.now_ms(), self.repl.history.offset);
+        let Some(tail) = self.repl.idle_tail.take_if(|t| t.is_settled(end, now)) else { return };
+        let tail_end = tail.start + tail.bytes.len() as u64;
+        let sent = self.repl.buffer.as_ref().map(|b| b.copy(tail.start)).unwrap_or_default();
+        if sent.starts_with(&tail.bytes) && self.repl.history.id2_end == Some(tail.start) {
+            self.repl.history.id2_end = Some(tail_end);
+        }
+        self.disconnect_replicas();
     }
 
     /// Stops following and becomes a primary whose history continues the one it followed: those who followed the same
@@ -56,6 +95,7 @@ impl Server {
         }
         self.close_link();
         self.repl.link = None;
+        self.restore_idle_stream();
         self.repl.history.branch();
         self.repl.data_offset = self.repl.history.offset;
         log_notice!(
@@ -87,12 +127,10 @@ impl Server {
         }
     }
 
-    /// Closes the connections of all our replicas.
+    /// Closes the connections of all our replicas. None is sent a byte more: what comes belongs to another history.
     pub fn disconnect_replicas(&mut self) {
         for id in self.repl.replicas.clone() {
-            if let Some(slot) = self.clients.slot_of(id) {
-                self.clients.to_close.push(slot);
-            }
+            self.clients.close(id);
         }
     }
 

@@ -129,6 +129,7 @@ impl Server {
         self.expire_blocked();
         self.end_due_pauses();
         self.drive_link();
+        self.settle_idle_tail();
         self.renew_votes();
         self.start_due_snapshot();
         self.tend_keyspace_fast();
