@@ -464,3 +464,18 @@ fn what_expired_while_a_primary_was_away_is_deleted_from_its_replica_by_partial_
     assert_eq!(primary.info("sync_full").unwrap(), "0");
     assert_eq!(primary.info("rdb_last_load_keys_expired").unwrap(), "1");
 }
+
+#[test]
+fn a_writable_replica_deletes_what_its_own_clients_made_expire() {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let replica = Server::start(Program::Ours, &["save \"\"", "replica-read-only no"]).unwrap();
+    follow(&replica, &primary);
+    assert!(replica.line("SET own yes PX 50").unwrap().is_ok());
+    assert!(replica.line("SET stays yes PX 50").unwrap().is_ok());
+    assert_eq!(replica.line("PERSIST stays").unwrap(), Reply::Int(1));
+    assert_eq!(replica.info("slave_expires_tracked_keys").unwrap(), "2");
+    until("the key is deleted, not only hidden", LIMIT, || {
+        let size = replica.line("DBSIZE").unwrap();
+        if size == Reply::Int(1) { Ok(()) } else { Err(format!("{size:?}")) }
+    });
+}

@@ -40,7 +40,7 @@ pub const STATS: &[Part] = &[fields! {
     latest_fork_usec: |v| s(v).latest_fork_us,
     total_forks: |v| s(v).forks,
     migrate_cached_sockets: |v| v.server.peers.len(),
-    slave_expires_tracked_keys: |_| 0,
+    slave_expires_tracked_keys: |v| v.server.repl.own_keys.len(),
     active_defrag_hits: |_| 0,
     active_defrag_misses: |_| 0,
     active_defrag_key_hits: |_| 0,

@@ -134,6 +134,9 @@ impl Server {
 
     /// Logs what a replica executed: the primary's commands are logged with the raw stream, its own are encoded.
     fn log_own_ops(&mut self, ops: &[Op], streamed: bool) {
+        if !streamed {
+            self.note_own_keys(ops);
+        }
         if streamed || !self.persistence.aof.is_on() {
             return;
         }

@@ -8,6 +8,7 @@ pub mod backlog;
 pub mod failover;
 pub mod feed;
 pub mod link;
+pub mod own_keys;
 pub mod primary;
 pub mod psync;
 pub mod quorum;
@@ -111,6 +112,8 @@ pub struct Replication {
     pub replicas: Vec<ClientId>,
     /// What was taken back of the stream, to follow another primary.
     pub idle_tail: Option<roles::IdleTail>,
+    /// What clients of a writable replica made expire.
+    pub own_keys: own_keys::OwnKeys,
     /// Unix time in ms since when there has been no replica.
     pub no_replicas_since: i64,
     /// Unix time in ms of the next PING in the stream.
@@ -140,6 +143,7 @@ impl Replication {
             link: None,
             replicas: Vec::new(),
             idle_tail: None,
+            own_keys: own_keys::OwnKeys::default(),
             no_replicas_since: now_ms,
             next_ping_ms: now_ms,
             failover: None,

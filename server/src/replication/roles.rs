@@ -96,6 +96,7 @@ impl Server {
         self.close_link();
         self.repl.link = None;
         self.restore_idle_stream();
+        self.repl.own_keys.clear();
         self.repl.history.branch();
         self.repl.data_offset = self.repl.history.offset;
         log_notice!(

@@ -21,6 +21,7 @@ impl Server {
 
         self.sample_rates();
         self.tend_keyspace();
+        self.expire_own_keys();
         self.flush_effects();
         self.check_clients(now);
         self.limit_tracking();
