@@ -57,10 +57,10 @@ impl ReplBuffer {
         self.end
     }
 
-    /// Offset of the first byte of the history that a partial resynchronisation may ask for.
+    /// Offset of the first byte of the history that a partial resynchronisation may ask for: all that is held, whether for the
+    /// backlog's size or for a replica that is behind.
     pub fn history_start(&self) -> u64 {
-        let oldest = self.blocks.front().map_or(self.end, |b| b.start);
-        self.end.saturating_sub(self.size).max(self.origin).max(oldest)
+        self.blocks.front().map_or(self.end, |b| b.start).max(self.origin)
     }
 
     /// Bytes of history.
@@ -175,8 +175,9 @@ mod tests {
         }
         assert_eq!(read_all(&b, 100_000).len(), 400_000);
         b.trim(None);
+        assert_eq!(b.history_start(), b.blocks[0].start);
         assert!(b.memory() < 200_000);
-        assert!(b.history_len() <= 64 * 1024);
+        assert!(b.history_len() <= 64 * 1024 + BLOCK_MIN as u64);
         assert!(b.contains(b.end()) && b.contains(b.history_start()) && !b.contains(b.history_start() - 1));
         assert!(!b.contains(b.end() + 1));
     }

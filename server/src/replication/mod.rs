@@ -116,8 +116,8 @@ pub struct Replication {
     pub own_keys: own_keys::OwnKeys,
     /// Unix time in ms since when there has been no replica.
     pub no_replicas_since: i64,
-    /// Unix time in ms of the next PING in the stream.
-    pub next_ping_ms: i64,
+    /// Unix time in ms of the last PING in the stream.
+    pub last_ping_ms: i64,
     /// A planned failover under way.
     pub failover: Option<failover::Failover>,
     /// The snapshot that is being sent to replicas straight from the child.
@@ -145,7 +145,7 @@ impl Replication {
             idle_tail: None,
             own_keys: own_keys::OwnKeys::default(),
             no_replicas_since: now_ms,
-            next_ping_ms: now_ms,
+            last_ping_ms: now_ms,
             failover: None,
             transfer: None,
             snapshot_due: None,

@@ -110,7 +110,7 @@ impl Server {
         self.repl.stream_db = None;
         self.repl.no_replicas_since = self.now_ms();
         // The first one in a while, not at once: it would part who leaves again from here.
-        self.repl.next_ping_ms = self.now_ms() + i64::from(self.config.repl_ping_replica_period) * 1000;
+        self.repl.last_ping_ms = self.now_ms();
         self.create_backlog();
         self.update_expiry_rule();
         log::set_role(Role::Primary);

@@ -35,8 +35,9 @@ impl Server {
             self.check_replicas();
             self.peers.close_unused(now);
         }
-        if self.is_primary() && now >= self.repl.next_ping_ms {
-            self.repl.next_ping_ms = now + i64::from(self.config.repl_ping_replica_period) * 1000;
+        let period = i64::from(self.config.repl_ping_replica_period) * 1000;
+        if self.is_primary() && now >= self.repl.last_ping_ms + period {
+            self.repl.last_ping_ms = now;
             // A failover compares offsets: nothing may move them.
             if !self.repl.replicas.is_empty() && self.repl.failover.is_none() {
                 self.feed_ping();
