@@ -11,6 +11,7 @@ use crate::data::table::Keyed;
 use crate::data::value::ValueRef;
 use crate::keyspace::Ttl;
 use crate::log_warning;
+use crate::persistence::load::Into as LoadInto;
 use crate::persistence::rdb::dump::Dumper;
 use crate::resp::number::parse_i64;
 
@@ -116,14 +117,12 @@ pub fn reload(ctx: &mut Ctx<'_>) -> CommandResult {
     if save {
         server.save_now().map_err(|why| CommandError::text(format!("ERR {why}")))?;
     }
-    if flush {
-        server.flush_everything();
-    }
     let path = server.persistence.rdb_path(&server.config);
     server.debug.loading_replaces = merge;
+    let mut emptied = false;
     let loaded = File::open(&path).map_err(|e| e.to_string()).and_then(|file| {
         let size = file.metadata().map_or(0, |m| m.len());
-        server.load_rdb(file, size)
+        server.load_rdb(file, size, if flush { LoadInto::Emptied(&mut emptied) } else { LoadInto::Present })
     });
     server.debug.loading_replaces = false;
     // The server goes on where it was in the replication stream, not where the file is.

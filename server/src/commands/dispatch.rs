@@ -128,7 +128,10 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
             "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         ));
     }
-    if server.loading.is_active() && !works(Flags::LOADING) {
+    let background = server.loading.progress.is_some() && !server.loading.is_active();
+    if (server.loading.is_active() && !works(Flags::LOADING))
+        || (background && flags.contains(Flags::NO_ASYNC_LOADING))
+    {
         return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
     }
     if let Some(running) = &server.scripting.running

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::rdb::dataset::{AuxLog, Expired, FileInfo, Place};
 use super::rdb::format::VersionCheck;
@@ -11,7 +12,8 @@ use super::rdb::object_load::ValueOptions;
 use crate::config::RdbVersionCheck;
 use crate::data::entry::Entry;
 use crate::data::table::Keyed;
-use crate::keyspace::Access;
+use crate::keyspace::{Access, Keyspace};
+use crate::replication::link::Link;
 use crate::replication::{NO_REPLID, Position};
 use crate::resp::OwnedArgv;
 use crate::server::propagation::Op;
@@ -51,28 +53,24 @@ impl Server {
             }
         };
         let total = file.metadata().map_or(0, |m| m.len());
-        let summary = self.load_snapshot(file, total, true).map_err(|e| {
+        let summary = self.load_rdb(file, total, Into::Start).map_err(|e| {
+            log_warning!("Internal error in RDB reading: {e}");
+            log_warning!("Terminating server after rdb file reading failure.");
             format!("Fatal error loading the DB, check server logs. Exiting. ({}: {e})", path.display())
         })?;
         self.persistence.rdb.keys_loaded = summary.keys;
         self.persistence.rdb.keys_expired = summary.expired;
-        log_notice!("{summary}");
         log_notice!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
         let position = self.loaded_position.take();
         self.restore_position(position);
         Ok(())
     }
 
-    /// Loads a snapshot into the (empty) keyspace. The position that it stands for is in `loaded_position` afterwards.
+    /// Loads a snapshot. The position that it stands for is in `loaded_position` afterwards.
     ///
     /// # Errors
-    /// What is wrong with it, and where. What was loaded before that is the caller's to drop.
-    pub fn load_rdb<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
-        self.load_snapshot(source, total, false)
-    }
-
-    /// `at_start`: the server's history goes on from where the snapshot was taken.
-    fn load_snapshot<R: Read>(&mut self, source: R, total: u64, at_start: bool) -> Result<Summary, String> {
+    /// What is wrong with it, and where. What was loaded into this server's keyspace before that is the caller's to drop.
+    pub fn load_rdb<R: Read>(&mut self, source: R, total: u64, into: Into<'_>) -> Result<Summary, String> {
         let own = self.loading.progress.is_none();
         if own {
             self.begin_loading(total);
@@ -92,7 +90,18 @@ impl Server {
         let drop_expired = self.config.replicaof.is_none() && self.is_primary();
         let place = Place { replace: self.debug.loading_replaces, ..Place::default() };
         let info = FileInfo::default();
-        let mut sink = Loader { server: self, place, info, drop_expired, at_start };
+        let at_start = matches!(into, Into::Start);
+        let mut sink = Loader {
+            server: self,
+            into,
+            place,
+            info,
+            drop_expired,
+            at_start,
+            empty: 0,
+            keys: 0,
+            looked: Instant::now(),
+        };
         let result = load(source, &mut sink, &options);
         // Unless it was taken up when the first deletion followed it.
         let open = at_start == sink.at_start;
@@ -100,7 +109,9 @@ impl Server {
         if own {
             self.end_loading();
         }
-        result.map_err(|e| e.to_string())
+        let summary = result.map_err(|e| e.to_string())?;
+        log_notice!("{summary}");
+        Ok(summary)
     }
 
     /// From now on clients are told that the data set is being loaded.
@@ -175,10 +186,24 @@ impl Server {
         self.create_backlog();
     }
 
-    /// A full sync ended: persistence begins anew from its data.
-    pub fn persistence_after_sync(&mut self) {
+    /// A full sync ended: persistence begins anew from its data. `file`: the snapshot, where it came by way of disk.
+    pub fn persistence_after_sync(&mut self, file: Option<&Path>) {
         self.keyspace.set_dirty(0);
         self.persistence.rdb.dirty_at_save = 0;
+        if self.config.appendonly
+            && self.config.aof_use_rdb_preamble
+            && let Some(file) = file
+        {
+            match self.start_aof_with(file) {
+                Ok(()) => return,
+                Err(why) => log_warning!("The snapshot can't be the AOF's base, so another is written: {why}"),
+            }
+        }
+        self.resume_aof();
+    }
+
+    /// Turns the append-only file on again that a sync had turned off.
+    pub fn resume_aof(&mut self) {
         if self.config.appendonly
             && let Err(why) = self.start_aof()
         {
@@ -187,18 +212,58 @@ impl Server {
     }
 }
 
+/// A data set that is loaded beside the server's own.
+pub struct Aside {
+    /// The keys.
+    pub keyspace: Keyspace,
+    /// The code of libraries of functions.
+    pub libraries: Vec<Vec<u8>>,
+}
+
+/// Where a snapshot goes.
+pub enum Into<'a> {
+    /// To the empty keyspace of a server that starts: its history goes on from where the snapshot was taken.
+    Start,
+    /// To what is there.
+    Present,
+    /// To this server's keyspace, which is emptied once the snapshot turns out to be of a version that is read; whether it was.
+    Emptied(&'a mut bool),
+    /// To another data set, while this server's stays as it is.
+    Aside(&'a mut Aside),
+}
+
+/// Bytes alone do not tell how long loading takes: a primary may send slowly. So the sockets are looked at after some time, too.
+const KEYS_PER_LOOK: u64 = 16;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Empty keys that are named in the log; of more, only the number is told.
+const EMPTY_KEYS_NAMED: u64 = 10;
+
 /// Puts what a snapshot holds into the keyspace, and lets the server live meanwhile.
 struct Loader<'a> {
     server: &'a mut Server,
+    into: Into<'a>,
     place: Place,
     info: FileInfo,
     /// A primary leaves out what has expired; a replica, and the base of an append-only file, keep it.
     drop_expired: bool,
     /// The server has yet to take up the history that the file belongs to.
     at_start: bool,
+    /// Keys without elements so far.
+    empty: u64,
+    /// Keys so far, and when the sockets were last looked at.
+    keys: u64,
+    looked: Instant,
 }
 
 impl Loader<'_> {
+    fn keyspace(&mut self) -> &mut Keyspace {
+        match &mut self.into {
+            Into::Aside(aside) => &mut aside.keyspace,
+            Into::Start | Into::Present | Into::Emptied(_) => &mut self.server.keyspace,
+        }
+    }
+
     /// Tells replicas, which kept it, what was left out. They go on by partial sync if that is not too much for the backlog.
     #[cold]
     fn propagate(&mut self, key: &[u8], expired: &Expired) {
@@ -219,6 +284,25 @@ impl Loader<'_> {
 }
 
 impl Sink for Loader<'_> {
+    fn accepted(&mut self) {
+        if let Into::Emptied(emptied) = &mut self.into {
+            log_notice!("RDB signature and version check passed. Flushing old data");
+            **emptied = true;
+            self.server.flush_everything();
+            if self.server.repl.link.as_ref().is_some_and(Link::is_receiving) {
+                // Until the last byte is there.
+                self.server.repl.quorum.whole = false;
+            }
+        }
+    }
+
+    fn skipped_empty(&mut self, key: &[u8]) {
+        self.empty += 1;
+        if self.empty <= EMPTY_KEYS_NAMED && !self.server.config.hide_user_data_from_log {
+            log_notice!("skipping empty key: {}", String::from_utf8_lossy(key));
+        }
+    }
+
     fn aux(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
         match self.info.note(name, value, crate::sys::unix_ms() / 1000) {
             AuxLog::Notice(text) => log_notice!("{text}"),
@@ -235,7 +319,8 @@ impl Sink for Loader<'_> {
     }
 
     fn resize(&mut self, keys: u64, expires: u64) {
-        self.place.reserve(&mut self.server.keyspace, keys, expires);
+        let place = self.place;
+        place.reserve(self.keyspace(), keys, expires);
     }
 
     #[inline]
@@ -244,23 +329,41 @@ impl Sink for Loader<'_> {
         if delay > 0 {
             std::thread::sleep(Duration::from_micros(delay as u64));
         }
+        self.keys += 1;
+        if self.keys.is_multiple_of(KEYS_PER_LOOK) && self.looked.elapsed() >= LOOK_EVERY {
+            let loaded = self.server.loading.progress.as_ref().map_or(0, |p| p.loaded);
+            self.progress(loaded)?;
+        }
         let expired = self.place.strip(&mut entry);
         if expired != Expired::Nothing {
             self.propagate(entry.key(), &expired);
         }
+        let place = self.place;
         match expired {
             Expired::Key => Ok(Fate::Expired),
             Expired::AllFields => Ok(Fate::AllFieldsExpired),
-            Expired::Nothing | Expired::Fields(_) => self.place.insert(&mut self.server.keyspace, entry, access),
+            Expired::Nothing | Expired::Fields(_) => place.insert(self.keyspace(), entry, access),
         }
     }
 
     fn function(&mut self, code: &[u8]) -> Result<(), String> {
-        self.server.load_stored_library(code, self.place.replace)
+        match &mut self.into {
+            Into::Aside(aside) => {
+                aside.libraries.push(code.to_vec());
+                Ok(())
+            }
+            _ => self.server.load_stored_library(code, self.place.replace),
+        }
     }
 
     fn progress(&mut self, bytes: u64) -> Result<(), String> {
         self.server.loading_progress(bytes);
-        Ok(())
+        self.looked = Instant::now();
+        match &self.server.repl.link {
+            Some(link) if link.is_receiving() && self.server.exit.is_some() => {
+                Err("The server is going to end".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -2,15 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ReplId;
 use super::link::Phase;
-use crate::config::DisklessLoad;
+use crate::config::{DisklessLoad, NotifyEvents};
+use crate::keyspace::{ExpiryRule, Keyspace};
 use crate::net::Stream;
+use crate::persistence::load::{Aside, Into};
 use crate::persistence::rdb::load::Summary;
 use crate::server::Server;
+use crate::server::apply::configure_keyspace;
 use crate::{log_notice, log_warning};
 
 /// How the end of the payload is known.
@@ -171,9 +174,16 @@ impl Server {
         self.persistence.sync_dir(&self.config);
         let file = File::open(&path).map_err(|e| format!("Opening the received snapshot: {e}"))?;
         let total = file.metadata().map_or(0, |m| m.len());
-        self.replace_data(file, total)?;
-        self.sync_finished(history);
-        Ok(())
+        self.stop_watching_link();
+        self.replace_data(file, total, false)?;
+        self.sync_finished(history, Some(&path))
+    }
+
+    /// What follows the snapshot on its connection is read after it was loaded, by the client that the link becomes.
+    fn stop_watching_link(&mut self) {
+        if let Some(stream) = self.repl.link.as_ref().and_then(|link| link.stream.as_ref()) {
+            self.poll.remove(stream);
+        }
     }
 
     /// Loads the payload while it arrives. Nothing else runs meanwhile but what loading lets run.
@@ -193,7 +203,7 @@ impl Server {
         }
         let mut source = SocketSource { stream: &stream, early, at: 0, framing };
         let rest = self
-            .replace_data(&mut source, total)
+            .replace_data(&mut source, total, true)
             .and_then(|summary| source.finish(summary.rest))
             .map_err(|e| format!("Failed trying to load the PRIMARY synchronization DB from socket: {e}"));
         let watched = stream
@@ -204,34 +214,81 @@ impl Server {
             link.input = rest?;
         }
         watched.map_err(|e| e.to_string())?;
-        self.sync_finished(history);
-        Ok(())
+        self.sync_finished(history, None)
     }
 
-    /// Replaces the data set by a snapshot. From the first byte on what was there is gone, and this instance is not
-    /// whole until the last.
-    fn replace_data<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
-        self.repl.quorum.whole = false;
-        // Our replicas hold another history now.
-        self.disconnect_replicas();
-        self.repl.buffer = None;
+    /// Replaces the data set by a snapshot.
+    fn replace_data<R: Read>(&mut self, source: R, total: u64, from_socket: bool) -> Result<Summary, String> {
+        // It is written anew from what is loaded.
         self.stop_aof();
+        if from_socket && self.config.repl_diskless_load == DisklessLoad::Swapdb {
+            return self.load_aside(source, total);
+        }
+        // Our replicas hold another history from here on.
+        self.leave_history();
         log_notice!("PRIMARY <-> REPLICA sync: Flushing old data");
-        self.flush_everything();
         log_notice!("PRIMARY <-> REPLICA sync: Loading DB in memory");
-        match self.load_rdb(source, total) {
-            Ok(summary) => Ok(summary),
-            Err(e) => {
-                log_warning!("PRIMARY <-> REPLICA sync failed: {e}");
+        let mut emptied = false;
+        self.load_rdb(source, total, Into::Emptied(&mut emptied)).inspect_err(|e| {
+            log_warning!("PRIMARY <-> REPLICA sync failed: {e}");
+            if emptied {
                 // Half a data set is none.
                 self.flush_everything();
                 self.repl.history.restart();
-                Err(e)
             }
-        }
+        })
     }
 
-    fn sync_finished(&mut self, history: Option<(ReplId, u64)>) {
+    /// Loads a snapshot beside the data set and exchanges the two when it is complete. Clients go on reading the old one
+    /// meanwhile if the new one is a later state of it.
+    fn load_aside<R: Read>(&mut self, source: R, total: u64) -> Result<Summary, String> {
+        let same = match self.repl.link.as_ref().map(|l| &l.phase) {
+            Some(Phase::Receiving(r)) => r.history.is_some_and(|(id, _)| id == self.repl.history.id),
+            _ => false,
+        };
+        let mut keyspace = Keyspace::new(self.keyspace.count());
+        configure_keyspace(&mut keyspace, &self.config);
+        keyspace.set_notify(NotifyEvents::default());
+        keyspace.set_expiry_rule(ExpiryRule::IGNORE);
+        keyspace.set_now_ms(self.now_ms());
+        let mut aside = Aside { keyspace, libraries: Vec::new() };
+        self.begin_loading(total);
+        if let Some(progress) = &mut self.loading.progress {
+            progress.in_background = same;
+        }
+        self.update_expiry_rule();
+        log_notice!("PRIMARY <-> REPLICA sync: Loading DB in memory");
+        let loaded = self.load_rdb(source, total, Into::Aside(&mut aside)).and_then(|summary| {
+            // What can't be compiled is not taken over.
+            aside.libraries.iter().try_for_each(|code| self.check_library(code)).map(|()| summary)
+        });
+        self.end_loading();
+        if loaded.is_ok() {
+            log_notice!("PRIMARY <-> REPLICA sync: Swapping active DB with loaded DB");
+            self.leave_history();
+            self.keyspace.swap_data(&mut aside.keyspace);
+            let retired = self.scripting.flush_functions();
+            self.free_retired(retired, true);
+            for code in &aside.libraries {
+                self.load_stored_library(code, false)?;
+            }
+            log_notice!("PRIMARY <-> REPLICA sync: Discarding old DB in background");
+        } else {
+            log_notice!("PRIMARY <-> REPLICA sync: Discarding temporary DB in background");
+        }
+        self.bio.free_garbage(aside.keyspace.flush(None));
+        loaded
+    }
+
+    /// What is here is about to belong to another history.
+    fn leave_history(&mut self) {
+        self.repl.idle_tail = None;
+        self.repl.own_keys.clear();
+        self.disconnect_replicas();
+        self.repl.buffer = None;
+    }
+
+    fn sync_finished(&mut self, history: Option<(ReplId, u64)>, file: Option<&Path>) -> Result<(), String> {
         match history {
             Some((id, offset)) => {
                 self.repl.history.id = id;
@@ -250,8 +307,9 @@ impl Server {
         }
         self.create_backlog();
         log_notice!("PRIMARY <-> REPLICA sync: Finished with success");
-        self.persistence_after_sync();
+        self.persistence_after_sync(file);
         self.link_up();
+        Ok(())
     }
 }
 

@@ -114,6 +114,7 @@ impl Server {
         self.create_backlog();
         self.update_expiry_rule();
         log::set_role(Role::Primary);
+        self.resume_aof();
     }
 
     /// Closes the link, whatever its state; what was received of a snapshot is dropped.

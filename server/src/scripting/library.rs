@@ -215,6 +215,14 @@ impl Server {
         Ok(Library { name: head.name, code: code.into(), functions: functions.collect() })
     }
 
+    /// Whether a library that stands in a data set could be taken in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_library(&mut self, code: &[u8]) -> Result<(), String> {
+        self.compile_library(code, None).map(drop)
+    }
+
     /// Takes in a library that stands in a data set.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ impl Server {
 }
 
 /// Tells the keyspace what the configuration says about keys, expiry, eviction, encodings and notifications.
-fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
+pub fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
     keyspace.set_notify(c.notify_keyspace_events);
     keyspace.set_policy(c.maxmemory_policy, c.lfu_log_factor, c.lfu_decay_time);
     keyspace.set_lazy_free(LazyFree {

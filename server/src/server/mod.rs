@@ -173,7 +173,7 @@ impl Server {
 
     /// Says what becomes of expired keys, by role and pauses; after either changed.
     pub fn update_expiry_rule(&mut self) {
-        let rule = if self.loading.progress.is_some() {
+        let rule = if self.loading.is_active() {
             ExpiryRule::IGNORE
         } else if !self.is_primary() {
             if self.config.replica_read_only { ExpiryRule::HIDE } else { ExpiryRule::HIDE_FROM_READERS }

@@ -12,6 +12,7 @@ use super::{State, directory, stem};
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::call;
 use crate::commands::table;
+use crate::persistence::load::Into as LoadInto;
 use crate::replication::{Position, ReplId};
 use crate::resp::{Limits, QueryBuf};
 use crate::server::Server;
@@ -157,7 +158,7 @@ impl Server {
         let mut loader = Loader { input: QueryBuf::default(), at: 0, whole: 0, db: None, position: *position };
         if magic[..got].starts_with(b"REDIS") || magic[..got].starts_with(b"VALKEY") {
             log_notice!("Reading RDB base file on AOF loading...");
-            let summary = self.load_rdb(&mut file, len).map_err(|e| {
+            let summary = self.load_rdb(&mut file, len, LoadInto::Present).map_err(|e| {
                 format!("Error reading the RDB preamble of the AOF file {name}, AOF loading aborted: {e}")
             })?;
             loader.position = self.loaded_position.take();

@@ -47,6 +47,9 @@ pub type Refusal = String;
 
 /// Receives what a file holds, in its order.
 pub trait Sink {
+    /// It is a file of a version that is read: what it is to replace may go.
+    fn accepted(&mut self) {}
+
     /// A named auxiliary field. Unknown ones are to be ignored.
     fn aux(&mut self, name: &[u8], value: &[u8]) -> std::result::Result<(), Refusal>;
 
@@ -107,6 +110,7 @@ pub fn load<R: Read, S: Sink>(source: R, sink: &mut S, options: &LoadOptions<'_>
     let reader =
         Reader::with_observer(source, Progress(sink), options.progress_interval, DEFAULT_BUFFER, options.checksum);
     let mut parser = Parser::new(reader, options.version_check)?;
+    parser.reader.observer().0.accepted();
     let mut counts = Counts::default();
     loop {
         let refused = match parser.next_item()? {
