@@ -76,6 +76,12 @@ impl Bio {
         let _ = self.free.send(Job::Free(Box::new(value), 0));
     }
 
+    /// Drops a value elsewhere that counts as one object.
+    pub fn free_object(&mut self, value: impl Send + 'static) {
+        self.handed += 1;
+        let _ = self.free.send(Job::Free(Box::new(value), 1));
+    }
+
     /// Drops what a keyspace has no more use for elsewhere.
     pub fn free_garbage(&mut self, garbage: Garbage) {
         let objects = garbage.objects() as u64;

@@ -50,7 +50,7 @@ pub const MEMORY: &[Part] = &[fields! {
     mem_not_counted_for_evict: |v| v.server.memory_not_counted(),
     mem_replication_backlog: |v| v.memory().backlog,
     mem_total_replication_buffers: |v| v.memory().stream,
-    mem_replicas_repl_buffer: |v| v.memory().stream - v.memory().backlog,
+    mem_replicas_repl_buffer: |v| v.memory().kept,
     mem_clients_slaves: |v| v.clients().replica_memory,
     mem_clients_normal: |v| v.clients().normal_memory,
     mem_cluster_links: |_| 0,
@@ -82,6 +82,8 @@ pub struct Figures {
     pub resident_process: u64,
     /// The replication stream.
     pub stream: u64,
+    /// The part of it that a replica keeps while it gets a snapshot.
+    pub kept: u64,
     /// The part of it that is the backlog.
     pub backlog: u64,
     /// Tables of the databases, without keys and values.
@@ -96,7 +98,10 @@ impl Figures {
         let used = memory::used();
         let (active, resident) = memory::active_and_resident();
         let server = view.server;
-        let stream = server.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64);
+        let own = server.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64);
+        // What a replica keeps of its primary's stream while a snapshot comes.
+        let kept = server.repl.link.as_ref().map_or(0, |l| l.kept_bytes() as u64);
+        let stream = own + kept;
         let tables: usize = server.keyspace.dbs().iter().map(|db| db.memory_overhead()).sum();
         let clients = view.clients().normal_memory + view.clients().replica_memory;
         Figures {
@@ -108,7 +113,8 @@ impl Figures {
             muzzy: memory::muzzy(),
             resident_process: crate::sys::resident_bytes(),
             stream,
-            backlog: stream.min(server.config.repl_backlog_size),
+            kept,
+            backlog: own.min(server.config.repl_backlog_size),
             tables: tables as u64,
             overhead: server.startup_memory
                 + stream

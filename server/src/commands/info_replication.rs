@@ -20,6 +20,8 @@ pub const REPLICATION: &[Part] = &[
         master_sync_in_progress: |v| link(v).map(Link::is_receiving),
         slave_read_repl_offset: |v| link(v).map(|_| v.server.repl.offset()),
         slave_repl_offset: |v| link(v).map(|_| v.server.repl.offset()),
+        replicas_repl_buffer_size: |v| link(v).map(Link::kept_bytes),
+        replicas_repl_buffer_peak: |v| link(v).map(|l| l.kept_peak),
         master_sync_total_bytes: |v| link(v).and_then(Link::sync_progress).map(|(_, total)| total.unwrap_or(0)),
         master_sync_read_bytes: |v| link(v).and_then(Link::sync_progress).map(|(read, _)| read),
         master_sync_left_bytes: |v| {
@@ -47,7 +49,7 @@ pub const REPLICATION: &[Part] = &[
     },
     Part::Lines(replicas),
     fields! {
-        replicas_waiting_psync: |_| 0,
+        replicas_waiting_psync: |v| v.server.repl.reservations.len(),
         master_failover_state: |v| v.server.failover_state(),
         master_replid: |v| text(&v.server.repl.history.id),
         master_replid2: |v| text(&v.server.repl.history.id2),
@@ -81,9 +83,10 @@ fn replicas(view: &View<'_>, out: &mut String) {
         let lag = if matches!(r.phase, ReplicaPhase::Online) { (view.server.now_ms() - r.ack_ms) / 1000 } else { 0 };
         let _ = write!(
             out,
-            "slave{i}:ip={ip},port={port},state={},offset={},lag={lag},type=replica\r\n",
+            "slave{i}:ip={ip},port={port},state={},offset={},lag={lag},type={}\r\n",
             r.phase_name(),
             r.ack_offset,
+            r.channel_name(),
         );
     }
 }

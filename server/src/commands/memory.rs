@@ -72,7 +72,7 @@ fn stats(ctx: &mut Ctx<'_>) -> CommandResult {
         ("total.allocated", bytes(memory.used)),
         ("startup.allocated", bytes(memory.startup)),
         ("replication.backlog", bytes(memory.backlog)),
-        ("replicas.repl.buffer", bytes(memory.stream - memory.backlog)),
+        ("replicas.repl.buffer", bytes(memory.kept)),
         ("clients.slaves", bytes(clients.replica_memory as u64)),
         ("clients.normal", bytes(clients.normal_memory as u64)),
         ("cluster.links", bytes(0)),

@@ -149,6 +149,7 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
         if ctx.is(i, "ack") {
             return acknowledge(ctx, i);
         }
+        let dual_channel = ctx.server.config.dual_channel_replication_enabled && ctx.server.config.repl_diskless_sync;
         let r = ctx.client.replica.get_or_insert_default();
         if ctx.argv.get(i).eq_ignore_ascii_case(b"listening-port") {
             r.port = parse_i64(value).and_then(|p| u16::try_from(p).ok()).ok_or(NOT_INTEGER)?;
@@ -162,11 +163,20 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"capa") {
             r.capa_eof |= value.eq_ignore_ascii_case(b"eof");
             r.capa_psync2 |= value.eq_ignore_ascii_case(b"psync2");
+            r.capa_dual_channel |= dual_channel && value.eq_ignore_ascii_case(b"dual-channel");
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"version") {
             r.version = version_number(value)
                 .ok_or_else(|| CommandError::fixed("ERR Unrecognized version format, expected major.minor.patch"))?;
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-only") {
             r.rdb_only = parse_i64(value) == Some(1);
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-channel") {
+            r.rdb_channel = parse_i64(value) == Some(1);
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"set-rdb-client-id") {
+            let id = parse_i64(value).and_then(|id| u64::try_from(id).ok()).ok_or(NOT_INTEGER)?;
+            if !ctx.server.repl.reservations.iter().any(|r| r.rdb_client == id) {
+                return Err(CommandError::text(format!("ERR Unrecognized RDB client id {id}")));
+            }
+            r.rdb_client = Some(id);
         } else {
             let mut text = b"ERR Unrecognized REPLCONF option: ".to_vec();
             text.extend_from_slice(ctx.arg(i));

@@ -23,6 +23,8 @@ pub enum Token {
     Snapshot,
     /// The connection to the primary, before it is a client.
     PrimaryLink,
+    /// The connection that carries the primary's stream while the snapshot comes over another.
+    MainChannel,
     /// An HTTP connection to `metrics-port`, by its slot.
     Metrics(u32),
 }
@@ -38,6 +40,7 @@ impl Token {
             Token::Snapshot => (5, 0),
             Token::PrimaryLink => (6, 0),
             Token::Metrics(i) => (7, i),
+            Token::MainChannel => (8, 0),
         };
         kind << 32 | u64::from(index)
     }
@@ -52,6 +55,7 @@ impl Token {
             4 => Token::Child,
             5 => Token::Snapshot,
             6 => Token::PrimaryLink,
+            8 => Token::MainChannel,
             _ => Token::Metrics(index),
         }
     }

@@ -1,5 +1,6 @@
 //! Forked children: they see the data set as it was at the fork, by copy-on-write, and do nothing but serialise it.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -50,22 +51,34 @@ pub struct Progress {
     pub total_keys: u64,
     /// Bytes that copy-on-write copied so far.
     pub cow_bytes: u64,
+    /// Bytes that it sent to replicas.
+    pub sent: u64,
 }
+
+/// The size of a report: four numbers.
+const REPORT: usize = 32;
 
 /// The child's end of the report pipe.
 #[derive(Debug)]
 pub struct Reporter {
     pipe: OwnedFd,
+    sent: Cell<u64>,
 }
 
 impl Reporter {
     /// Sends a report. A parent that is gone needs none.
     pub fn send(&self, keys: u64, total_keys: u64) {
-        let mut bytes = [0u8; 24];
-        bytes[..8].copy_from_slice(&keys.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&total_keys.to_ne_bytes());
-        bytes[16..].copy_from_slice(&private_dirty_bytes().to_ne_bytes());
+        let mut bytes = [0u8; REPORT];
+        let numbers = [keys, total_keys, private_dirty_bytes(), self.sent.get()];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
         let _ = rustix::io::write(&self.pipe, &bytes);
+    }
+
+    /// Counts bytes that were sent to replicas; the next report tells.
+    pub fn sent(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
     }
 }
 
@@ -88,7 +101,7 @@ impl Child {
                 sys::default_signals();
                 crate::log::set_role(crate::log::Role::Child);
                 drop(read);
-                let reporter = Reporter { pipe: write };
+                let reporter = Reporter { pipe: write, sent: Cell::new(0) };
                 let code = match body(&reporter) {
                     Ok(()) => 0,
                     Err(why) => {
@@ -122,11 +135,11 @@ impl Child {
     /// Takes what the child reported; false when it closed the pipe.
     pub fn read_reports(&mut self) -> bool {
         loop {
-            let mut bytes = [0u8; 24];
+            let mut bytes = [0u8; REPORT];
             match rustix::io::read(&self.report, &mut bytes) {
-                Ok(24) => {
+                Ok(REPORT) => {
                     let word = |i: usize| u64::from_ne_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap_or_default());
-                    self.progress = Progress { keys: word(0), total_keys: word(1), cow_bytes: word(2) };
+                    self.progress = Progress { keys: word(0), total_keys: word(1), cow_bytes: word(2), sent: word(3) };
                 }
                 Ok(0) => return false,
                 _ => return true,

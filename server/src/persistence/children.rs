@@ -55,15 +55,14 @@ impl Server {
                     Ok(_) => {}
                     Err(signal) => log_warning!("Background transfer terminated by signal {signal}"),
                 }
-                self.socket_snapshot_ended(ok);
+                self.stats.repl_bytes_out += child.progress.sent;
+                if self.repl.transfer.is_some() {
+                    self.socket_snapshot_ended(ok);
+                } else {
+                    self.direct_snapshot_ended(ok, end == Err(libc::SIGKILL));
+                }
             }
             Purpose::AofRewrite => self.aof_rewrite_ended(ok, &child),
-        }
-        if self
-            .repl
-            .any_replica(&self.clients, |p| matches!(p, crate::replication::primary::ReplicaPhase::WaitSnapshot))
-        {
-            self.repl.snapshot_due.get_or_insert(self.keyspace.now_ms());
         }
     }
 

@@ -360,6 +360,7 @@ impl Sink for Loader<'_> {
         self.server.loading_progress(bytes);
         self.looked = Instant::now();
         match &self.server.repl.link {
+            Some(link) if link.lost_main_channel() => Err("The connection that carries the stream was lost".to_owned()),
             Some(link) if link.is_receiving() && self.server.exit.is_some() => {
                 Err("The server is going to end".to_owned())
             }

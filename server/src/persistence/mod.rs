@@ -3,6 +3,7 @@
 pub mod aof;
 pub mod child;
 pub mod children;
+pub mod fan;
 pub mod load;
 pub mod rdb;
 pub mod snapshot;

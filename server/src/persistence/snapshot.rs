@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::child::{Child, Purpose, Reporter};
+use super::fan::Fan;
 use crate::config::Config;
 use crate::net::{Interest, Token};
 use crate::replication::{ReplId, Replication};
@@ -33,6 +34,8 @@ pub enum Target {
     File,
     /// A pipe to the parent, for replicas' sockets.
     Pipe(OwnedFd),
+    /// Replicas' sockets themselves.
+    Sockets(Vec<OwnedFd>),
 }
 
 /// What is known of snapshots, beyond the running child.
@@ -108,7 +111,7 @@ impl Server {
         format: Format,
         for_replicas: Option<(ReplId, u64)>,
     ) -> io::Result<()> {
-        let socket = matches!(target, Target::Pipe(_));
+        let socket = !matches!(target, Target::File);
         let purpose = if socket {
             Purpose::Sockets
         } else {
@@ -151,17 +154,25 @@ impl Server {
     /// In the child: serialises the data set.
     fn write_snapshot(&self, target: Target, format: Format, reporter: &Reporter) -> Result<(), String> {
         match target {
-            Target::Pipe(pipe) => {
-                let mark = crate::sys::random_hex40();
-                let mut out = File::from(pipe);
-                let written = io::Write::write_all(&mut out, &[&b"$EOF:"[..], &mark, b"\r\n"].concat())
-                    .map_err(|e| e.to_string())
-                    .and_then(|()| super::write_rdb(self, &mut out, format, false, Some(reporter)))
-                    .and_then(|()| io::Write::write_all(&mut out, &mark).map_err(|e| e.to_string()));
-                written.map_err(|e| format!("Error writing the snapshot for replicas: {e}"))
+            Target::Pipe(pipe) => self.write_marked(&mut File::from(pipe), format, reporter),
+            Target::Sockets(sockets) => {
+                let mut fan = Fan::new(sockets, self.config.repl_timeout, reporter);
+                let done = self.write_marked(&mut fan, format, reporter);
+                reporter.send(0, 0);
+                done
             }
             Target::File => self.write_rdb_file(format, Some(reporter)),
         }
+    }
+
+    /// Writes a snapshot whose end the reader knows by a mark.
+    fn write_marked(&self, out: &mut dyn io::Write, format: Format, reporter: &Reporter) -> Result<(), String> {
+        let mark = crate::sys::random_hex40();
+        out.write_all(&[&b"$EOF:"[..], &mark, b"\r\n"].concat())
+            .map_err(|e| e.to_string())
+            .and_then(|()| super::write_rdb(self, out, format, false, Some(reporter)))
+            .and_then(|()| out.write_all(&mark).map_err(|e| e.to_string()))
+            .map_err(|e| format!("Error writing the snapshot for replicas: {e}"))
     }
 
     /// Writes the RDB file: to a temporary one, flushed, then renamed.

@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 
+use super::dual_channel::{Kept, MainChannel};
 use super::receive::Receive;
 use crate::bio::Message;
 use crate::client::{Client, ClientFlags, ClientId};
+use crate::config::Config;
 use crate::net::{Interest, Stream, Token, resolve};
+use crate::resp::QueryBuf;
 use crate::resp::argv::encode_command;
 use crate::server::{Server, VALKEY_VERSION};
 use crate::{log_notice, log_warning};
@@ -36,6 +39,8 @@ pub enum Phase {
     AwaitPsync,
     /// The snapshot arrives.
     Receiving(Box<Receive>),
+    /// The snapshot came over a connection of its own, and is loaded; the stream is not agreed on yet.
+    SnapshotLoaded,
     /// The stream arrives, as this client's requests.
     Up(ClientId),
 }
@@ -49,6 +54,8 @@ pub enum Asked {
     Auth,
     /// REPLCONF, whose refusal does no harm.
     Info(&'static str),
+    /// The REPLCONF that asks for a connection for the snapshot alone.
+    RdbChannel,
 }
 
 /// The link to our primary.
@@ -84,6 +91,14 @@ pub struct Link {
     pub in_transaction: bool,
     /// Whether the primary refused PSYNC: it only knows SYNC.
     pub old_primary: bool,
+    /// The snapshot comes over a connection of its own.
+    pub dual_channel: bool,
+    /// The other connection meanwhile; none although there are two: it was lost.
+    pub main: Option<Box<MainChannel>>,
+    /// What the stream brought meanwhile, to be executed before what the socket has.
+    pub kept: Kept,
+    /// The most bytes that were kept since the last sync began.
+    pub kept_peak: usize,
 }
 
 impl Link {
@@ -105,6 +120,10 @@ impl Link {
             transaction: Vec::new(),
             in_transaction: false,
             old_primary: false,
+            dual_channel: false,
+            main: None,
+            kept: Kept::default(),
+            kept_peak: 0,
         }
     }
 
@@ -115,7 +134,7 @@ impl Link {
 
     /// Whether a snapshot arrives.
     pub fn is_receiving(&self) -> bool {
-        matches!(self.phase, Phase::Receiving(_))
+        matches!(self.phase, Phase::Receiving(_) | Phase::SnapshotLoaded)
     }
 
     /// The state's name in ROLE.
@@ -124,9 +143,28 @@ impl Link {
             Phase::Connect(_) => "connect",
             Phase::Resolving | Phase::Connecting => "connecting",
             Phase::Handshake(_) | Phase::AwaitPsync => "handshake",
-            Phase::Receiving(_) => "sync",
+            Phase::Receiving(_) | Phase::SnapshotLoaded => "sync",
             Phase::Up(_) => "connected",
         }
+    }
+
+    /// Queues a command for the handshake.
+    pub fn send<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8], IntoIter: ExactSizeIterator>) {
+        encode_command(&mut self.output, args);
+    }
+
+    /// Queues AUTH, if there is a password.
+    pub fn authenticate(&mut self, config: &Config, due: &mut VecDeque<Asked>) {
+        if config.primaryauth.is_empty() {
+            return;
+        }
+        let mut args: Vec<&[u8]> = vec![b"AUTH"];
+        if !config.primaryuser.is_empty() {
+            args.push(&config.primaryuser);
+        }
+        args.push(&config.primaryauth);
+        self.send(args);
+        due.push_back(Asked::Auth);
     }
 
     /// `host:port`.
@@ -193,8 +231,7 @@ impl Server {
 
     /// The name server answered.
     pub fn primary_resolved(&mut self, attempt: u64, found: std::io::Result<std::net::SocketAddr>) {
-        let source = String::from_utf8_lossy(&self.config.bind_source_addr).parse().ok();
-        let source = source.map(|ip| std::net::SocketAddr::new(ip, 0));
+        let source = self.link_source();
         let Some(link) = &mut self.repl.link else { return };
         if link.attempt != attempt || !matches!(link.phase, Phase::Resolving) {
             return;
@@ -231,10 +268,14 @@ impl Server {
             }
             log_notice!("Non blocking connect for SYNC fired the event.");
             link.last_io_ms = now;
-            encode_command(&mut link.output, [&b"PING"[..]]);
-            link.phase = Phase::Handshake(VecDeque::from([Asked::Ping]));
+            if link.dual_channel {
+                self.introduce_rdb_channel();
+            } else {
+                link.send([&b"PING"[..]]);
+                link.phase = Phase::Handshake(VecDeque::from([Asked::Ping]));
+            }
         }
-        if readable && !matches!(link.phase, Phase::Connecting) {
+        if readable && !self.link_is_connecting() {
             match self.read_link() {
                 Ok(()) => {}
                 Err(why) => {
@@ -248,6 +289,9 @@ impl Server {
 
     /// Sends what the handshake has to say.
     fn flush_link(&mut self) {
+        if self.link_is_connecting() {
+            return;
+        }
         let Some(link) = &mut self.repl.link else { return };
         let Some(stream) = &link.stream else { return };
         while !link.output.is_empty() {
@@ -267,6 +311,10 @@ impl Server {
         }
     }
 
+    fn link_is_connecting(&self) -> bool {
+        self.repl.link.as_ref().is_some_and(|l| matches!(l.phase, Phase::Connecting))
+    }
+
     /// Reads and understands what the primary sent.
     fn read_link(&mut self) -> Result<(), String> {
         let now = self.now_ms();
@@ -274,6 +322,10 @@ impl Server {
             let Some(link) = &mut self.repl.link else { return Ok(()) };
             if let Phase::Receiving(_) = link.phase {
                 return self.receive_snapshot();
+            }
+            if matches!(link.phase, Phase::Connecting) {
+                // The next is said on another connection.
+                return Ok(());
             }
             let Some(stream) = &link.stream else { return Ok(()) };
             // Line by line: what follows +FULLRESYNC and +CONTINUE belongs to somebody else.
@@ -318,6 +370,11 @@ impl Server {
                     Some(Asked::Info(what)) if line.starts_with('-') => {
                         log_notice!("(Non critical) Primary does not understand REPLCONF {what}: {line}");
                     }
+                    Some(Asked::RdbChannel) if line.starts_with('-') => {
+                        return Err(format!(
+                            "Server does not support sync with offset, dual channel sync approach cannot be used: {line}"
+                        ));
+                    }
                     _ => {}
                 }
                 if due.is_empty() {
@@ -332,33 +389,34 @@ impl Server {
 
     /// AUTH and all REPLCONFs in one go.
     fn introduce_ourselves(&mut self) -> Result<(), String> {
-        let port = match self.config.replica_announce_port {
-            0 => self.config.port,
-            announced => announced,
-        };
+        let port = self.announced_port();
         let Some(link) = &mut self.repl.link else { return Ok(()) };
-        let Phase::Handshake(due) = &mut link.phase else { return Ok(()) };
-        let out = &mut link.output;
-        if !self.config.primaryauth.is_empty() {
-            let mut args: Vec<&[u8]> = vec![b"AUTH"];
-            if !self.config.primaryuser.is_empty() {
-                args.push(&self.config.primaryuser);
-            }
-            args.push(&self.config.primaryauth);
-            encode_command(out, args);
-            due.push_back(Asked::Auth);
-        }
-        encode_command(out, [&b"REPLCONF"[..], b"listening-port", port.to_string().as_bytes()]);
+        let mut due = VecDeque::new();
+        link.authenticate(&self.config, &mut due);
+        link.send([&b"REPLCONF"[..], b"listening-port", port.to_string().as_bytes()]);
         due.push_back(Asked::Info("listening-port"));
         if !self.config.replica_announce_ip.is_empty() {
-            encode_command(out, [&b"REPLCONF"[..], b"ip-address", &self.config.replica_announce_ip]);
+            link.send([&b"REPLCONF"[..], b"ip-address", &self.config.replica_announce_ip]);
             due.push_back(Asked::Info("ip-address"));
         }
-        encode_command(out, [&b"REPLCONF"[..], b"capa", b"eof", b"capa", b"psync2"]);
+        let mut capabilities: Vec<&[u8]> = vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"];
+        if self.config.dual_channel_replication_enabled {
+            capabilities.extend([&b"capa"[..], b"dual-channel"]);
+        }
+        link.send(capabilities);
         due.push_back(Asked::Info("capa"));
-        encode_command(out, [&b"REPLCONF"[..], b"version", VALKEY_VERSION.as_bytes()]);
+        link.send([&b"REPLCONF"[..], b"version", VALKEY_VERSION.as_bytes()]);
         due.push_back(Asked::Info("VERSION"));
+        link.phase = Phase::Handshake(due);
         Ok(())
+    }
+
+    /// The port that the primary is told.
+    pub fn announced_port(&self) -> u16 {
+        match self.config.replica_announce_port {
+            0 => self.config.port,
+            announced => announced,
+        }
     }
 
     fn ask_for_sync(&mut self) {
@@ -366,7 +424,7 @@ impl Server {
         let known = self.repl.buffer.is_some();
         let Some(link) = &mut self.repl.link else { return };
         link.phase = Phase::AwaitPsync;
-        if link.old_primary {
+        if link.old_primary || link.dual_channel {
             return encode_command(&mut link.output, [&b"SYNC"[..]]);
         }
         let (id, offset): (&[u8], String) =
@@ -384,6 +442,9 @@ impl Server {
     }
 
     fn psync_answered(&mut self, line: &str) -> Result<(), String> {
+        if self.repl.link.as_ref().is_some_and(|l| l.dual_channel) {
+            return self.end_offset_answered(line);
+        }
         let mut words = line.split_whitespace();
         let verb = words.next().unwrap_or_default();
         if verb == "+FULLRESYNC" || (self.repl.link.as_ref().is_some_and(|l| l.old_primary) && line.starts_with('$')) {
@@ -402,6 +463,10 @@ impl Server {
                 }
                 _ => Err(format!("Primary replied with wrong +FULLRESYNC syntax: {line}")),
             };
+        }
+        if verb == "+DUALCHANNELSYNC" {
+            self.failover_answered(true);
+            return self.open_rdb_channel();
         }
         if verb == "+CONTINUE" {
             self.failover_answered(true);
@@ -497,6 +562,7 @@ impl Server {
     /// Executes the stream. Its bytes go on to our own replicas and file as they came, when their effect is complete.
     pub fn execute_stream(&mut self, client: &mut Client) {
         let mut query = std::mem::take(&mut client.query);
+        self.take_kept(client, &mut query);
         let limits = crate::resp::Limits { bulk: usize::MAX >> 1, authenticated: true };
         loop {
             match query.parse(limits) {
@@ -541,6 +607,24 @@ impl Server {
         }
     }
 
+    /// Takes the next piece of what the stream brought during the sync; the one after it has its turn later.
+    fn take_kept(&mut self, client: &mut Client, query: &mut QueryBuf) {
+        let Some(link) = &mut self.repl.link else { return };
+        if let Some(piece) = link.kept.pop() {
+            query.push(&piece);
+            if link.kept.is_empty() {
+                log_notice!("Successfully streamed replication data into memory");
+            } else {
+                self.clients.queue_input(client);
+            }
+        }
+    }
+
+    /// Whether what the stream's socket has must wait for what came before it.
+    pub fn stream_has_kept(&self) -> bool {
+        self.repl.link.as_ref().is_some_and(|l| !l.kept.is_empty())
+    }
+
     /// Counts executed bytes of the stream, a transaction's when it is complete.
     fn count_streamed(&mut self, wire: &[u8], in_transaction: bool, db: usize) {
         let Some(link) = &mut self.repl.link else { return };
@@ -582,6 +666,7 @@ impl Server {
 
     fn reset_link(&mut self, next_ms: i64) {
         let now = self.now_ms();
+        self.drop_main_channel();
         let Some(link) = &mut self.repl.link else { return };
         if let Some(stream) = link.stream.take() {
             self.poll.remove(&stream);
@@ -590,6 +675,8 @@ impl Server {
             link.down_since_ms = now;
         }
         link.phase = Phase::Connect(next_ms);
+        link.dual_channel = false;
+        link.kept = Kept::default();
         link.transaction.clear();
         link.in_transaction = false;
         link.input.clear();
@@ -599,7 +686,7 @@ impl Server {
 }
 
 /// Takes a line off the front; without its line break.
-fn take_line(input: &mut Vec<u8>) -> Option<String> {
+pub fn take_line(input: &mut Vec<u8>) -> Option<String> {
     let end = memchr::memchr(b'\n', input)?;
     let line = String::from_utf8_lossy(&input[..end]).trim_end_matches('\r').to_owned();
     input.drain(..=end);

@@ -1,10 +1,12 @@
 //! Replication, both roles.
 //!
 //! `feed` turns executed commands into the stream, `backlog` holds it; `primary` serves replicas (`psync` decides full or
-//! partial, `transfer` sends snapshots); `link` and `receive` follow a primary; `failover` and `quorum` change roles.
+//! partial, `transfer` sends snapshots, `reserved` keeps the stream for who takes one over a connection of its own); `link` and
+//! `receive` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles.
 //! The data set is a function of the stream: who has the same replication id and offset has the same data.
 
 pub mod backlog;
+pub mod dual_channel;
 pub mod failover;
 pub mod feed;
 pub mod link;
@@ -13,6 +15,7 @@ pub mod primary;
 pub mod psync;
 pub mod quorum;
 pub mod receive;
+pub mod reserved;
 pub mod roles;
 pub mod transfer;
 
@@ -112,6 +115,8 @@ pub struct Replication {
     pub replicas: Vec<ClientId>,
     /// What was taken back of the stream, to follow another primary.
     pub idle_tail: Option<roles::IdleTail>,
+    /// The stream that is kept for replicas whose snapshot goes over another connection.
+    pub reservations: Vec<reserved::Reservation>,
     /// What clients of a writable replica made expire.
     pub own_keys: own_keys::OwnKeys,
     /// Unix time in ms since when there has been no replica.
@@ -122,8 +127,6 @@ pub struct Replication {
     pub failover: Option<failover::Failover>,
     /// The snapshot that is being sent to replicas straight from the child.
     pub transfer: Option<transfer::SocketTransfer>,
-    /// Unix time in ms at which the replicas that wait for a snapshot get one.
-    pub snapshot_due: Option<i64>,
     /// The lease of a primary, and the operator's commands.
     pub quorum: quorum::Quorum,
     /// Whether WAIT or a lease wants the replicas asked for their offsets before this turn ends.
@@ -143,12 +146,12 @@ impl Replication {
             link: None,
             replicas: Vec::new(),
             idle_tail: None,
+            reservations: Vec::new(),
             own_keys: own_keys::OwnKeys::default(),
             no_replicas_since: now_ms,
             last_ping_ms: now_ms,
             failover: None,
             transfer: None,
-            snapshot_due: None,
             quorum: quorum::Quorum::default(),
             ask_for_acks: false,
             acknowledged: false,

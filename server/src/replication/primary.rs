@@ -1,7 +1,7 @@
 //! Serving replicas: what is known of each, sending them the stream, noticing who lags or is gone.
 
 use super::ReplId;
-use crate::client::{Client, ClientFlags, Clients};
+use crate::client::{Client, ClientFlags, ClientId, Clients};
 use crate::net::Interest;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -21,6 +21,12 @@ pub enum ReplicaPhase {
     Streaming,
     /// It has the snapshot (diskless) and has not said so; the stream is held until its first ACK.
     AwaitAck,
+    /// The child writes the snapshot to this connection itself: nobody else may write to it.
+    FromChild,
+    /// The child has done so; the other side closes the connection when it has read everything.
+    Transmitted,
+    /// It gets the stream, and the snapshot over another connection.
+    BackgroundLoad,
     /// It gets the stream.
     Online,
 }
@@ -36,6 +42,8 @@ pub struct ReplicaState {
     pub ack_offset: u64,
     /// Bytes its append-only file holds on disk, as it said.
     pub fsync_offset: u64,
+    /// Unix time in ms since when it waits for a snapshot.
+    pub wait_since_ms: i64,
     /// Unix time in ms of the last acknowledgement.
     pub ack_ms: i64,
     /// Port it listens on.
@@ -46,6 +54,12 @@ pub struct ReplicaState {
     pub capa_eof: bool,
     /// Understands `+CONTINUE <id>`.
     pub capa_psync2: bool,
+    /// Can take the snapshot over a connection of its own, and we can send it so.
+    pub capa_dual_channel: bool,
+    /// This connection is such a one.
+    pub rdb_channel: bool,
+    /// The connection that its snapshot comes over, as it said.
+    pub rdb_client: Option<ClientId>,
     /// Its Valkey version as major << 16 | minor << 8 | patch; 0 if it did not say.
     pub version: u32,
     /// Only wants a snapshot (`valkey-cli --rdb`), never the stream.
@@ -63,11 +77,15 @@ impl Default for ReplicaState {
             cursor: 0,
             ack_offset: 0,
             fsync_offset: 0,
+            wait_since_ms: 0,
             ack_ms: 0,
             port: 0,
             announced_ip: Vec::new(),
             capa_eof: false,
             capa_psync2: false,
+            capa_dual_channel: false,
+            rdb_channel: false,
+            rdb_client: None,
             version: 0,
             rdb_only: false,
             old_sync: false,
@@ -80,20 +98,35 @@ impl ReplicaState {
     /// The state's name in INFO.
     pub fn phase_name(&self) -> &'static str {
         match self.phase {
-            ReplicaPhase::Handshake | ReplicaPhase::WaitSnapshot | ReplicaPhase::SnapshotOnDisk => "wait_bgsave",
-            ReplicaPhase::Sending(_) | ReplicaPhase::Streaming | ReplicaPhase::AwaitAck => "send_bulk",
+            ReplicaPhase::Handshake
+            | ReplicaPhase::WaitSnapshot
+            | ReplicaPhase::SnapshotOnDisk
+            | ReplicaPhase::Streaming
+            | ReplicaPhase::FromChild => "wait_bgsave",
+            ReplicaPhase::Sending(_) | ReplicaPhase::AwaitAck => "send_bulk",
+            ReplicaPhase::Transmitted => "rdb_transmitted",
+            ReplicaPhase::BackgroundLoad => "bg_transfer",
             ReplicaPhase::Online => "online",
+        }
+    }
+
+    /// What the connection is for, in INFO.
+    pub fn channel_name(&self) -> &'static str {
+        match self.phase {
+            _ if self.rdb_channel => "rdb-channel",
+            ReplicaPhase::BackgroundLoad => "main-channel",
+            _ => "replica",
         }
     }
 
     /// Whether the stream must be kept for it from its cursor on.
     pub fn needs_stream(&self) -> bool {
-        !matches!(self.phase, ReplicaPhase::Handshake | ReplicaPhase::WaitSnapshot)
+        !self.rdb_only && !matches!(self.phase, ReplicaPhase::Handshake | ReplicaPhase::WaitSnapshot)
     }
 
     /// Whether stream bytes may be sent to it now.
     fn takes_stream(&self) -> bool {
-        matches!(self.phase, ReplicaPhase::Online)
+        matches!(self.phase, ReplicaPhase::Online | ReplicaPhase::BackgroundLoad)
     }
 }
 
@@ -171,7 +204,7 @@ impl Server {
     pub fn serve_replicas(&mut self) {
         let Some(buffer) = &mut self.repl.buffer else { return };
         let end = buffer.end();
-        let mut oldest: Option<u64> = None;
+        let mut oldest = self.repl.reservations.iter().map(|r| r.cursor).min();
         for id in &self.repl.replicas {
             let Some(client) = self.clients.by_id_mut(*id) else { continue };
             let Some(r) = &client.replica else { continue };
@@ -193,6 +226,7 @@ impl Server {
         let known = self.repl.replicas.len();
         self.repl.replicas.retain(|id| *id != client.id);
         self.leave_transfer(client);
+        self.rdb_channel_left(client);
         if self.repl.replicas.len() == known {
             return;
         }
@@ -213,8 +247,11 @@ impl Server {
             r.fsync_offset = r.fsync_offset.max(f);
         }
         r.ack_ms = now;
-        if matches!(r.phase, ReplicaPhase::AwaitAck) {
+        if matches!(r.phase, ReplicaPhase::AwaitAck | ReplicaPhase::BackgroundLoad) {
             r.phase = ReplicaPhase::Online;
+            // What its snapshot came over has done its duty.
+            let rdb_channel = r.rdb_client.take().and_then(|id| self.clients.slot_of(id));
+            self.clients.to_close.extend(rdb_channel);
             log_notice!("Synchronization with replica {} succeeded", replica_name(client));
         }
         self.repl.quorum.replica_voted(client.id, offset);
@@ -319,7 +356,7 @@ impl Server {
             let slot = client.slot;
             let silent = match r.phase {
                 ReplicaPhase::Online => !r.old_sync && now - r.ack_ms > timeout,
-                ReplicaPhase::AwaitAck => now - r.ack_ms > timeout,
+                ReplicaPhase::AwaitAck | ReplicaPhase::Transmitted => now - r.ack_ms > timeout,
                 _ => false,
             };
             if silent {
@@ -336,6 +373,7 @@ impl Server {
             }
         }
         self.check_output_limits_of_replicas();
+        self.check_reservations();
         self.drop_idle_backlog(now);
     }
 

@@ -23,6 +23,13 @@ impl Server {
         if id != b"?" {
             self.stats.sync_partial_err += 1;
         }
+        if client.replica.as_ref().is_some_and(|r| r.capa_dual_channel) {
+            log_notice!(
+                "Replica {name} is capable of dual channel synchronization, and partial sync isn't possible. Full sync will continue with dedicated RDB channel."
+            );
+            client.reply.simple("DUALCHANNELSYNC");
+            return Ok(());
+        }
         self.full_sync(client)
     }
 
@@ -97,8 +104,9 @@ impl Server {
         client.reply.simple(&if psync2 { format!("CONTINUE {id}") } else { "CONTINUE".to_owned() });
         let now = self.now_ms();
         self.enlist(client);
+        let loads = self.take_up_reservation(client);
         if let Some(r) = &mut client.replica {
-            r.phase = ReplicaPhase::Online;
+            r.phase = if loads { ReplicaPhase::BackgroundLoad } else { ReplicaPhase::Online };
             r.cursor = start;
             r.ack_ms = now;
             r.ack_offset = start;
@@ -130,13 +138,6 @@ impl Server {
         if let Some(r) = &mut client.replica {
             r.phase = ReplicaPhase::WaitSnapshot;
         }
-        if self.begin_stream() {
-            log_notice!(
-                "Replication backlog created, my new replication IDs are '{}' and '{}'",
-                String::from_utf8_lossy(&self.repl.history.id),
-                String::from_utf8_lossy(&self.repl.history.id2)
-            );
-        }
         self.snapshot_wanted(client);
         Ok(())
     }
@@ -151,6 +152,11 @@ impl Server {
             self.repl.history.restart();
         }
         self.create_backlog();
+        log_notice!(
+            "Replication backlog created, my new replication IDs are '{}' and '{}'",
+            String::from_utf8_lossy(&self.repl.history.id),
+            String::from_utf8_lossy(&self.repl.history.id2)
+        );
         true
     }
 

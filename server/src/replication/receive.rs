@@ -308,7 +308,13 @@ impl Server {
         self.create_backlog();
         log_notice!("PRIMARY <-> REPLICA sync: Finished with success");
         self.persistence_after_sync(file);
-        self.link_up();
+        match &self.repl.link {
+            Some(link) if link.lost_main_channel() => {
+                return Err("The connection that carries the stream was lost during the sync".to_owned());
+            }
+            Some(link) if link.dual_channel => self.snapshot_loaded(),
+            _ => self.link_up(),
+        }
         Ok(())
     }
 }

@@ -119,6 +119,7 @@ impl Server {
 
     /// Closes the link, whatever its state; what was received of a snapshot is dropped.
     fn close_link(&mut self) {
+        self.drop_main_channel();
         let Some(link) = &mut self.repl.link else { return };
         if let Some(stream) = link.stream.take() {
             self.poll.remove(&stream);

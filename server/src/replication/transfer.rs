@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::primary::{ReplicaPhase, replica_name};
 use crate::client::{Client, ClientFlags, ClientId};
@@ -17,6 +17,23 @@ use crate::server::Server;
 use crate::{log_notice, log_warning};
 
 const PIECE: usize = 64 * 1024;
+
+/// What a replica needs its snapshot to be: one snapshot serves those who need the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wish {
+    format: Format,
+    /// Its end may be known by a mark.
+    eof: bool,
+    /// It has a connection of its own.
+    rdb_channel: bool,
+}
+
+impl Wish {
+    fn of(client: &Client) -> Option<Self> {
+        let r = client.replica.as_ref()?;
+        Some(Wish { format: format_for(client), eof: r.capa_eof, rdb_channel: r.rdb_channel })
+    }
+}
 
 /// A snapshot on its way from the child to replicas' sockets.
 #[derive(Debug)]
@@ -44,13 +61,17 @@ pub struct FileTransfer {
 impl Server {
     /// A replica waits for a snapshot: attach it to one under way, start one, or wait for the right moment.
     pub fn snapshot_wanted(&mut self, client: &mut Client) {
-        let format = format_for(client);
+        let now = self.now_ms();
+        let Some(wish) = Wish::of(client) else { return };
+        if let Some(r) = &mut client.replica {
+            r.wait_since_ms = now;
+        }
         match self.persistence.child.as_ref().map(|c| &c.purpose) {
-            Some(Purpose::Snapshot { for_replicas: Some((id, offset, of)) }) if *of == format => {
+            Some(Purpose::Snapshot { for_replicas: Some((id, offset, of)) }) if *of == wish.format => {
                 // The file under construction serves this one too: the stream since its beginning is kept for another.
                 let (id, offset) = (*id, *offset);
                 let others = self.repl.any_replica(&self.clients, |p| matches!(p, ReplicaPhase::SnapshotOnDisk));
-                if others && self.repl.buffer.as_ref().is_some_and(|b| b.contains(offset)) {
+                if others && !wish.rdb_channel && self.repl.buffer.as_ref().is_some_and(|b| b.contains(offset)) {
                     log_notice!("Waiting for end of BGSAVE for SYNC");
                     begin_snapshot(client, id, offset, ReplicaPhase::SnapshotOnDisk);
                 } else {
@@ -63,55 +84,88 @@ impl Server {
             Some(_) => log_notice!("Waiting for end of the running child to start a BGSAVE for SYNC"),
             None => {}
         }
-        if self.repl.snapshot_due.is_none() {
-            let delay =
-                if self.config.repl_diskless_sync { i64::from(self.config.repl_diskless_sync_delay) } else { 0 };
-            if delay > 0 {
-                log_notice!("Delay next BGSAVE for diskless SYNC");
-            }
-            self.repl.snapshot_due = Some(self.now_ms() + delay * 1000);
+        if self.config.repl_diskless_sync && self.config.repl_diskless_sync_delay > 0 {
+            log_notice!("Delay next BGSAVE for diskless SYNC");
         }
+    }
+
+    /// When the replicas that wait for a snapshot get one, in Unix ms; none: nobody waits.
+    pub fn snapshot_due(&self) -> Option<i64> {
+        let replicas = self.repl.replicas.iter().filter_map(|id| self.clients.by_id(*id)?.replica.as_deref());
+        let waiting = || replicas.clone().filter(|r| matches!(r.phase, ReplicaPhase::WaitSnapshot));
+        let since = waiting().map(|r| r.wait_since_ms).min()?;
+        let enough = self.config.repl_diskless_sync_max_replicas as usize;
+        if enough > 0 && waiting().count() >= enough {
+            return Some(since);
+        }
+        // A snapshot on disk waits for nobody: who comes later may share it.
+        let delayed = self.config.repl_diskless_sync && waiting().any(|r| r.capa_eof);
+        Some(since + if delayed { i64::from(self.config.repl_diskless_sync_delay) * 1000 } else { 0 })
     }
 
     /// Starts a snapshot for the replicas that wait for one, when the time has come. Once a turn.
     pub fn start_due_snapshot(&mut self) {
-        let Some(due) = self.repl.snapshot_due else { return };
         if self.persistence.child.is_some() || self.repl.failover.is_some() {
             return;
         }
-        let waiting: Vec<(ClientId, Format, bool)> = self
-            .repl
-            .replicas
-            .iter()
-            .filter_map(|id| {
-                let client = self.clients.by_id(*id)?;
-                let r = client.replica.as_ref()?;
-                matches!(r.phase, ReplicaPhase::WaitSnapshot).then(|| (*id, format_for(client), r.capa_eof))
-            })
-            .collect();
-        let Some(&(_, format, eof)) = waiting.first() else {
-            self.repl.snapshot_due = None;
-            return;
-        };
-        let enough = self.config.repl_diskless_sync_max_replicas as usize;
-        let diskless = eof && (self.config.repl_diskless_sync || format != Format::CURRENT);
-        if diskless && due > self.now_ms() && (enough == 0 || waiting.len() < enough) {
+        if self.snapshot_due().is_none_or(|due| due > self.now_ms()) {
             return;
         }
-        self.repl.snapshot_due = None;
+        let waiting = self.repl.replicas.iter().filter_map(|id| {
+            let client = self.clients.by_id(*id)?;
+            let r = client.replica.as_ref()?;
+            matches!(r.phase, ReplicaPhase::WaitSnapshot).then_some((*id, Wish::of(client)?))
+        });
+        let waiting: Vec<(ClientId, Wish)> = waiting.collect();
+        let Some(&(_, wish)) = waiting.first() else { return };
+        let format = wish.format;
+        let diskless = wish.rdb_channel || wish.eof && (self.config.repl_diskless_sync || format != Format::CURRENT);
         // One snapshot has one format and one way; who needs another waits for the next.
-        let (now, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|w| w.1 == format && w.2 == eof);
-        if !later.is_empty() {
-            self.repl.snapshot_due = Some(self.now_ms());
-        }
-        let ids: Vec<ClientId> = now.into_iter().map(|w| w.0).collect();
-        log_notice!("Starting BGSAVE for SYNC with target: {}", if diskless { "replicas sockets" } else { "disk" });
-        let started =
-            if diskless { self.start_socket_snapshot(&ids, format) } else { self.start_file_snapshot(&ids, format) };
+        // What is written before the snapshot is in it.
+        self.begin_stream();
+        let ids: Vec<ClientId> = waiting.into_iter().filter(|w| w.1 == wish).map(|w| w.0).collect();
+        log_notice!(
+            "Starting BGSAVE for SYNC with target: {} using: {}",
+            if diskless { "replicas sockets" } else { "disk" },
+            if wish.rdb_channel { "dual-channel" } else { "normal sync" }
+        );
+        let started = match diskless {
+            true if wish.rdb_channel => self.start_direct_snapshot(&ids, format),
+            true => self.start_socket_snapshot(&ids, format),
+            false => self.start_file_snapshot(&ids, format),
+        };
         if let Err(e) = started {
             log_warning!("BGSAVE for replication failed: {e}");
+            self.drop_reservations(&ids);
             self.drop_replicas(&ids);
         }
+    }
+
+    /// Has the child write to the replicas' sockets itself.
+    fn start_direct_snapshot(&mut self, ids: &[ClientId], format: Format) -> std::io::Result<()> {
+        let (id, offset) = (self.repl.history.id, self.repl.offset());
+        let mut sockets = Vec::new();
+        for client_id in ids {
+            let Some(slot) = self.clients.slot_of(*client_id) else { continue };
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            let told = self.reserve_stream(&mut client, id, offset);
+            match client.stream.as_ref().filter(|_| told).map(|s| s.as_fd().try_clone_to_owned()) {
+                Some(Ok(socket)) => {
+                    sockets.push(socket);
+                    if let Some(r) = &mut client.replica {
+                        r.phase = ReplicaPhase::FromChild;
+                    }
+                }
+                _ => client.flags |= ClientFlags::CLOSE_NOW,
+            }
+            self.clients.put_back(client);
+        }
+        if sockets.is_empty() {
+            return Ok(());
+        }
+        self.start_snapshot(Target::Sockets(sockets), format, Some((id, offset)))?;
+        self.repl.stream_db = None;
+        Ok(())
     }
 
     fn start_file_snapshot(&mut self, ids: &[ClientId], format: Format) -> std::io::Result<()> {
@@ -332,10 +386,6 @@ impl Server {
                 "Streamed replica with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming"
             );
         }
-        // Replicas that came too late for this one.
-        if self.repl.any_replica(&self.clients, |p| matches!(p, ReplicaPhase::WaitSnapshot)) {
-            self.repl.snapshot_due.get_or_insert(now);
-        }
     }
 
     /// The child that wrote the snapshot's file for replicas ended.
@@ -364,9 +414,6 @@ impl Server {
                     self.clients.to_close.push(slot);
                 }
             }
-        }
-        if self.repl.any_replica(&self.clients, |p| matches!(p, ReplicaPhase::WaitSnapshot)) {
-            self.repl.snapshot_due.get_or_insert(self.keyspace.now_ms());
         }
     }
 

@@ -101,6 +101,9 @@ impl Server {
     /// Reads once; false when there is nothing (more) to execute.
     fn read(&mut self, client: &mut Client) -> bool {
         let Some(stream) = &client.stream else { return false };
+        if client.is_primary() && self.stream_has_kept() {
+            return false;
+        }
         self.stats.reads += 1;
         let got = match client.query.fill(|buf, room| stream.read_into(buf, room)) {
             Ok(0) => {
@@ -265,7 +268,7 @@ impl Server {
     }
 
     /// Writes replies, then (to a replica) the replication stream.
-    fn write(&mut self, client: &mut Client) {
+    pub fn write(&mut self, client: &mut Client) {
         let Some(stream) = &client.stream else {
             client.reply.clear();
             return;

@@ -76,6 +76,7 @@ impl Server {
                 self.end_transfer_if_drained();
             }
             Token::PrimaryLink => self.link_ready(event.readable, event.writable),
+            Token::MainChannel => self.main_channel_ready(),
             Token::Metrics(slot) => self.http_ready(slot),
         }
     }
@@ -154,13 +155,13 @@ impl Server {
     fn next_timer(&self) -> Duration {
         let now = crate::sys::unix_ms();
         let mut next = self.next_cron_ms;
-        for due in
-            [self.timers.next(), self.pauses.next_end(), self.link_due(), self.repl.snapshot_due].into_iter().flatten()
-        {
+        let snapshot = self.snapshot_due();
+        for due in [self.timers.next(), self.pauses.next_end(), self.link_due(), snapshot].into_iter().flatten() {
             next = next.min(due.max(now));
         }
-        if self.persistence.child.is_some() && self.repl.snapshot_due.is_some_and(|due| due <= now) {
-            // The snapshot waits for the child, whose end is an event.
+        let held_up = self.persistence.child.is_some() || self.repl.failover.is_some();
+        if held_up && snapshot.is_some_and(|due| due <= now) {
+            // The snapshot waits for the end of something, which is an event.
             next = self.next_cron_ms;
         }
         let mut ms = u64::try_from(next - now).unwrap_or(0);

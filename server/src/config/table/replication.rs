@@ -35,7 +35,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Loads a full sync straight from the socket.
     repl_diskless_load: DisklessLoad = DisklessLoad::Disabled, "repl-diskless-load", one_of(), None, Acts, DenyLoading;
     /// Sends snapshot and stream over two connections.
-    dual_channel_replication_enabled: bool = false, "dual-channel-replication-enabled", flag(), None, NoEffectHere;
+    dual_channel_replication_enabled: bool = false, "dual-channel-replication-enabled", flag(), None, Acts;
     /// Seconds between the primary's pings.
     repl_ping_replica_period: u32 = 10, "repl-ping-replica-period" | "repl-ping-slave-period", number(1, INT_MAX), None, Acts;
     /// Seconds of silence after which the link counts as lost.
