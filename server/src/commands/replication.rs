@@ -169,6 +169,16 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
                 .ok_or_else(|| CommandError::fixed("ERR Unrecognized version format, expected major.minor.patch"))?;
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-only") {
             r.rdb_only = parse_i64(value) == Some(1);
+        } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-filter-only") {
+            // What is named comes, and nothing else.
+            (r.without_keys, r.without_functions) = (true, true);
+            for word in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+                if !word.eq_ignore_ascii_case(b"functions") {
+                    let text = [b"ERR Unsupported rdb-filter-only option: ", word].concat();
+                    return Err(CommandError::bytes(text));
+                }
+                r.without_functions = false;
+            }
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-channel") {
             r.rdb_channel = parse_i64(value) == Some(1);
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"set-rdb-client-id") {

@@ -121,8 +121,9 @@ fn write_all(
     };
     let total = server.keyspace.total_keys() as u64;
     let report = |keys| reporter.into_iter().for_each(|r| r.send(keys, total));
-    let functions = server.scripting.libraries.iter().map(|library| &*library.code);
-    save_keyspace(out, &server.keyspace, functions, &aux, &options, report)?;
+    let functions = server.scripting.libraries.iter().filter(|_| format.functions).map(|library| &*library.code);
+    let dbs = if format.keys { server.keyspace.dbs() } else { &[] };
+    save_keyspace(out, dbs, functions, &aux, &options, report)?;
     report(total);
     Ok(())
 }

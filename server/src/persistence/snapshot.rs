@@ -13,18 +13,22 @@ use crate::replication::{ReplId, Replication};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
-/// A snapshot's format.
+/// A snapshot's format, and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
     /// The RDB version: 80 (`VALKEY080`) or 11 (`REDIS0011`).
     pub version: u32,
+    /// Whether it holds the keys.
+    pub keys: bool,
+    /// Whether it holds the libraries of functions.
+    pub functions: bool,
 }
 
 impl Format {
     /// What Valkey 9 and this server read.
-    pub const CURRENT: Format = Format { version: 80 };
+    pub const CURRENT: Format = Format { version: 80, keys: true, functions: true };
     /// What Valkey 8 and Redis 7.2 read too.
-    pub const COMPATIBLE: Format = Format { version: 11 };
+    pub const COMPATIBLE: Format = Format { version: 11, keys: true, functions: true };
 }
 
 /// Where a child writes a snapshot to.

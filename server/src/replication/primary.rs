@@ -64,6 +64,10 @@ pub struct ReplicaState {
     pub version: u32,
     /// Only wants a snapshot (`valkey-cli --rdb`), never the stream.
     pub rdb_only: bool,
+    /// Wants none of the keys in its snapshot.
+    pub without_keys: bool,
+    /// Wants none of the libraries of functions.
+    pub without_functions: bool,
     /// Asked with SYNC: knows nothing of offsets and sends no acknowledgements.
     pub old_sync: bool,
     /// The id that the snapshot belongs to when it begins.
@@ -88,6 +92,8 @@ impl Default for ReplicaState {
             rdb_client: None,
             version: 0,
             rdb_only: false,
+            without_keys: false,
+            without_functions: false,
             old_sync: false,
             snapshot_id: None,
         }

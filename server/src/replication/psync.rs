@@ -54,6 +54,9 @@ impl Server {
         if self.loading.progress.is_some() {
             return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
         }
+        if client.replica.as_ref().is_some_and(|r| (r.without_keys || r.without_functions) && !r.capa_eof) {
+            return Err(CommandError::fixed("ERR Filtered replica requires EOF capability"));
+        }
         log_notice!("Replica {} asks for synchronization", replica_name(client));
         client.replica.get_or_insert_default();
         Ok(())

@@ -491,8 +491,9 @@ fn begin_snapshot(client: &mut Client, id: super::ReplId, offset: u64, phase: Re
     }
 }
 
-/// The newest snapshot format that the replica reads.
+/// The newest snapshot format that the replica reads, with what it asked for.
 fn format_for(client: &Client) -> Format {
-    let version = client.replica.as_ref().map_or(0, |r| r.version);
-    if version >= 9 << 16 { Format::CURRENT } else { Format::COMPATIBLE }
+    let Some(r) = &client.replica else { return Format::COMPATIBLE };
+    let newest = if r.version >= 9 << 16 { Format::CURRENT } else { Format::COMPATIBLE };
+    Format { keys: !r.without_keys, functions: !r.without_functions, ..newest }
 }

@@ -40,7 +40,7 @@ pub struct DatasetOptions {
 /// underlying writer, not flushed.
 pub fn save_keyspace<'c, W: Write>(
     out: W,
-    keyspace: &Keyspace,
+    dbs: &[Db],
     functions: impl IntoIterator<Item = &'c [u8]>,
     aux: &Aux,
     options: &DatasetOptions,
@@ -50,7 +50,7 @@ pub fn save_keyspace<'c, W: Write>(
     for code in functions {
         saver.function(code)?;
     }
-    for db in keyspace.dbs().iter().filter(|db| !db.is_empty()) {
+    for db in dbs.iter().filter(|db| !db.is_empty()) {
         saver.database(db.id() as u64, db.len() as u64, db.expires_len() as u64)?;
         for entry in looking_ahead(db) {
             let access = match options.policy {

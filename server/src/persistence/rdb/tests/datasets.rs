@@ -18,7 +18,7 @@ fn full() -> Keyspace {
 
 fn saved(keyspace: &Keyspace, policy: MaxmemoryPolicy) -> Vec<u8> {
     let options = DatasetOptions { save: options(VERSION), policy, key_delay: 0 };
-    save_keyspace(Vec::new(), keyspace, [&b"#!lua name=f"[..]], &Aux::default(), &options, |_| ()).unwrap()
+    save_keyspace(Vec::new(), keyspace.dbs(), [&b"#!lua name=f"[..]], &Aux::default(), &options, |_| ()).unwrap()
 }
 
 fn load_into_keyspace(bytes: &[u8], keyspace: &mut Keyspace, place: Place) -> Result<Summary, RdbError> {
@@ -61,7 +61,8 @@ fn progress_is_reported_while_saving() {
     for key_delay in [0, -100] {
         let options = DatasetOptions { save: options(VERSION), policy: POLICY, key_delay };
         let none: [&[u8]; 0] = [];
-        save_keyspace(std::io::sink(), &keyspace, none, &Aux::default(), &options, |keys| reports.push(keys)).unwrap();
+        save_keyspace(std::io::sink(), keyspace.dbs(), none, &Aux::default(), &options, |keys| reports.push(keys))
+            .unwrap();
     }
     assert_eq!(reports, [1024, 2048, 1024, 2048]);
 }
