@@ -77,8 +77,8 @@ simulate: toolchain ## random histories of faults for the engine: HISTORIES=1000
 	SIM_HISTORIES=$(or $(HISTORIES),100000) SIM_FROM=$(or $(FROM),0) cargo test --locked -p valkey-repl-engine --lib -- --nocapture sim::tests
 
 .PHONY: conformance
-conformance: build peers ## Valkey's own test suite against our server: UNITS="unit/type/string integration/replication"
-	e2e/conformance/run.sh $(UNITS)
+conformance: build peers ## Valkey's own test suite, its results in docs/conformance.md: UNITS="unit/type/string integration/aof"
+	PAGE=docs/conformance.md e2e/conformance/run.sh $(UNITS)
 
 .PHONY: bench
 bench: build peers ## speed, syncs and memory beside the real Valkey, on this machine: ROUNDS=3 SCALE=100 KEYS=1000000
