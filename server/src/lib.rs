@@ -22,4 +22,5 @@ pub mod resp;
 pub mod scripting;
 pub mod server;
 pub mod sys;
+pub mod tls;
 pub mod tracking;

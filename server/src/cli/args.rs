@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::connection::{Family, Target};
 use super::format::{Format, Output};
+use super::tls::TlsOptions;
 use super::{quote, uri};
 
 /// How many keys `--hotkeys` lists.
@@ -94,6 +95,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Addresses to try first.
     pub family: Family,
+    /// `--tls`: encrypt.
+    pub encrypt: bool,
+    /// How.
+    pub tls: TlsOptions,
     /// ACL user.
     pub user: Option<Vec<u8>>,
     /// Password.
@@ -145,6 +150,8 @@ impl Options {
             socket: None,
             connect_timeout: Duration::ZERO,
             family: Family::Any,
+            encrypt: false,
+            tls: TlsOptions::default(),
             user: None,
             password: None,
             ask_password: false,
@@ -170,6 +177,11 @@ impl Options {
             key_type: None,
             pipe_timeout: 30,
         }
+    }
+
+    /// How to encrypt, if that is asked for.
+    pub fn tls(&self) -> Option<&TlsOptions> {
+        self.encrypt.then_some(&self.tls)
     }
 
     /// Where to connect.
@@ -215,19 +227,6 @@ pub enum Request {
     Version,
 }
 
-/// Options of a build with TLS, which this is not.
-const TLS_OPTIONS: [&str; 9] = [
-    "--tls",
-    "--sni",
-    "--cacert",
-    "--cacertdir",
-    "--insecure",
-    "--cert",
-    "--key",
-    "--tls-ciphers",
-    "--tls-ciphersuites",
-];
-
 /// Parses a command line without the program's name. `tty` as in [`Options::new`].
 ///
 /// # Errors
@@ -268,9 +267,6 @@ pub fn parse(args: &[OsString], tty: bool) -> Result<Request, String> {
 }
 
 fn refuse_missing_feature(name: &str) -> Result<(), String> {
-    if TLS_OPTIONS.contains(&name) {
-        return Err(format!("Option {name} is not supported: this valkey-cli is built without TLS."));
-    }
     if name == "--cluster" || name.starts_with("--cluster-") {
         return Err(format!("Option {name} is not supported: this valkey-cli does not manage clusters."));
     }
@@ -300,6 +296,13 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
         "-n" => options.db = number(value).ok_or_else(|| invalid(name, value))?,
         "-r" => options.repeat = number(value).ok_or_else(|| invalid(name, value))?,
         "-i" => options.interval = seconds(value).ok_or_else(|| invalid(name, value))?,
+        "--sni" => options.tls.name = Some(text(name, value)?.to_owned()),
+        "--cacert" => options.tls.authorities = Some(path()),
+        "--cacertdir" => options.tls.authorities_directory = Some(path()),
+        "--cert" => options.tls.certificate = Some(path()),
+        "--key" => options.tls.key = Some(path()),
+        "--tls-ciphers" => options.tls.ciphers = bytes(),
+        "--tls-ciphersuites" => options.tls.ciphersuites = bytes(),
         "-X" => set_stdin_arg(options, StdinArg::Tag(bytes()))?,
         "-d" => options.format.element_delimiter = bytes(),
         "-D" => options.format.reply_delimiter = bytes(),
@@ -351,6 +354,8 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
 /// Handles an option without a value.
 fn flag(options: &mut Options, name: &str) -> Result<(), String> {
     match name {
+        "--tls" => options.encrypt = true,
+        "--insecure" => options.tls.insecure = true,
         "--askpass" => options.ask_password = true,
         "-x" => set_stdin_arg(options, StdinArg::Last)?,
         "-c" => options.follow_redirects = true,
@@ -387,6 +392,7 @@ fn flag(options: &mut Options, name: &str) -> Result<(), String> {
 
 fn apply_uri(options: &mut Options, text: &str) -> Result<(), String> {
     let uri = uri::parse(text)?;
+    options.encrypt |= uri.encrypt;
     options.user = uri.user.or(options.user.take());
     options.password = uri.password.or(options.password.take());
     if let Some(host) = uri.host {

@@ -119,6 +119,16 @@ fn help_and_version_are_asked_for_in_two_ways_each() {
 }
 
 #[test]
+fn encryption_is_asked_for_by_an_option_or_by_the_address() {
+    assert_eq!(run("--cacert ca ping").0.tls(), None);
+    let (options, _) = run("--tls --cacert ca --cert c --key k --sni name");
+    let tls = options.tls().unwrap();
+    assert_eq!((tls.authorities.as_deref(), tls.name.as_deref()), (Some("ca".as_ref()), Some("name")));
+    assert!(run("-u rediss://h").0.tls().is_some());
+    assert!(run("--tls --insecure").0.tls().is_some_and(|tls| tls.insecure));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_the_reason() {
     let table = [
         ("--bogus", "Unrecognized option or bad number of args for: '--bogus'"),
@@ -137,9 +147,6 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         ("--scan --bigkeys", "Only one mode can be chosen at a time."),
         ("--show-pushes maybe", "Unknown --show-pushes value 'maybe' (valid: '[y]es', '[n]o')"),
         ("--quoted-pattern '\"open'", "Invalid quoted string specified for --quoted-pattern."),
-        ("--tls", "Option --tls is not supported: this valkey-cli is built without TLS."),
-        ("--cacert f", "Option --cacert is not supported: this valkey-cli is built without TLS."),
-        ("-u valkeys://h", "valkeys:// is not supported: this valkey-cli is built without TLS"),
         ("--cluster info h:1", "Option --cluster is not supported: this valkey-cli does not manage clusters."),
         ("--ldb --eval f", "Option --ldb is not supported: this valkey-cli has no Lua debugger."),
         ("--mptcp", "Option --mptcp is not supported: this valkey-cli connects by TCP only."),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use super::reply::{Parser, ProtocolError, Reply};
 use super::sys;
+use super::tls::TlsOptions;
+use crate::tls::Session;
 
 /// Seconds of silence after which the kernel probes the server: a command may run for long, a dead host should be noticed.
 const KEEP_ALIVE_SECONDS: i32 = 15;
@@ -83,16 +85,44 @@ enum Stream {
     Unix(UnixStream),
 }
 
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buf),
+            Stream::Unix(stream) => stream.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// One connection.
 pub struct Connection {
     stream: Stream,
+    tls: Option<Session>,
     parser: Parser,
     out: Vec<u8>,
 }
 
 impl Connection {
     /// Connects, trying each address of a host name in turn. `timeout` bounds each try; zero leaves it to the kernel.
-    pub fn open(target: &Target, timeout: Duration, family: Family) -> io::Result<Self> {
+    pub fn open(target: &Target, timeout: Duration, family: Family, tls: Option<&TlsOptions>) -> io::Result<Self> {
+        let host = match target {
+            Target::Tcp(host, _) => host,
+            Target::Unix(_) => "",
+        };
+        let tls = tls.map(|options| options.session(host)).transpose()?;
         let stream = match target {
             Target::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
             Target::Tcp(host, port) => {
@@ -108,7 +138,7 @@ impl Connection {
                 Stream::Tcp(stream)
             }
         };
-        Ok(Self { stream, parser: Parser::default(), out: Vec::new() })
+        Ok(Self { stream, tls, parser: Parser::default(), out: Vec::new() })
     }
 
     /// Queues a command; it is sent with the next [`flush`](Self::flush) or read.
@@ -130,11 +160,13 @@ impl Connection {
     /// Sends what is queued.
     pub fn flush(&mut self) -> Result<(), Failure> {
         let out = std::mem::take(&mut self.out);
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.write_all(&out)?,
-            Stream::Unix(stream) => stream.write_all(&out)?,
+        let Some(tls) = &mut self.tls else { return Ok(self.stream.write_all(&out)?) };
+        let mut rest = &out[..];
+        while !rest.is_empty() {
+            let n = tls.write(&mut self.stream, rest)?;
+            rest = &rest[n..];
         }
-        Ok(())
+        Ok(tls.send(&mut self.stream)?)
     }
 
     /// Sends what is queued and waits for the next reply of any kind.
@@ -151,11 +183,14 @@ impl Connection {
     /// Reads once from the socket into the parser.
     pub fn fill(&mut self) -> Result<(), Failure> {
         let mut chunk = [0; 16 * 1024];
-        match self.read_stream(&mut chunk)? {
-            0 => Err(Failure::Closed),
-            n => {
-                self.parser.feed(&chunk[..n]);
-                Ok(())
+        loop {
+            match self.read_stream(&mut chunk)? {
+                0 => return Err(Failure::Closed),
+                n => self.parser.feed(&chunk[..n]),
+            }
+            // Nobody who waits for the socket would hear of what is left.
+            if !self.tls.as_mut().is_some_and(Session::has_input) {
+                return Ok(());
             }
         }
     }
@@ -200,9 +235,22 @@ impl Connection {
 
     /// Writes at once what the socket takes. For non-blocking use.
     pub fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
+        match &mut self.tls {
+            Some(tls) => tls.write(&mut self.stream, bytes),
+            None => self.stream.write(bytes),
+        }
+    }
+
+    /// Whether something that was written waits for room in the socket: [`send_written`](Self::send_written) sends it.
+    pub fn has_unsent(&self) -> bool {
+        self.tls.as_ref().is_some_and(Session::wants_write)
+    }
+
+    /// Sends what was written, as far as there is room.
+    pub fn send_written(&mut self) -> io::Result<()> {
+        match self.tls.as_mut().map(|tls| tls.send(&mut self.stream)) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -216,9 +264,15 @@ impl Connection {
 
     fn read_stream(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let got = match &mut self.stream {
-                Stream::Tcp(stream) => stream.read(buf),
-                Stream::Unix(stream) => stream.read(buf),
+            let got = match &mut self.tls {
+                None => self.stream.read(buf),
+                Some(tls) => {
+                    let (room, mut at) = (buf.len(), 0);
+                    tls.read(&mut self.stream, room, |piece| {
+                        buf[at..at + piece.len()].copy_from_slice(piece);
+                        at += piece.len();
+                    })
+                }
             };
             match got {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -16,6 +16,7 @@ mod session;
 mod stop;
 mod sys;
 mod test_hints;
+mod tls;
 mod uri;
 mod usage;
 

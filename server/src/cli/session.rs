@@ -110,7 +110,7 @@ impl Session {
     pub fn connect(&mut self, quiet: bool) -> Result<(), Stop> {
         self.drop_connection();
         let target = self.options.target();
-        match Connection::open(&target, self.options.connect_timeout, self.options.family) {
+        match Connection::open(&target, self.options.connect_timeout, self.options.family, self.options.tls()) {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => {
                 if !quiet {

@@ -3,6 +3,8 @@
 /// What a URI says; what it leaves out stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uri {
+    /// The scheme asks for TLS.
+    pub encrypt: bool,
     /// Name for ACL authentication.
     pub user: Option<Vec<u8>>,
     /// Password, which alone also stands before the `@` (`valkey://password@host`).
@@ -15,20 +17,18 @@ pub struct Uri {
     pub db: Option<u32>,
 }
 
-/// Parses a URI. The schemes are `valkey` and `redis`; user and password may be percent-encoded (RFC 3986 section 2.1).
+/// Parses a URI. The schemes are `valkey` and `redis`, and with TLS `valkeys` and `rediss`; user and password may be percent-encoded (RFC 3986 section 2.1).
 ///
 /// # Errors
-/// A sentence for the user. `valkeys` and `rediss` are refused: there is no TLS in this build.
+/// A sentence for the user.
 pub fn parse(uri: &str) -> Result<Uri, String> {
     let (scheme, rest) = uri.split_once("://").ok_or("Invalid URI scheme")?;
+    let mut parsed = Uri::default();
     match scheme.to_ascii_lowercase().as_str() {
         "valkey" | "redis" => {}
-        "valkeys" | "rediss" => {
-            return Err(format!("{scheme}:// is not supported: this valkey-cli is built without TLS"));
-        }
+        "valkeys" | "rediss" => parsed.encrypt = true,
         _ => return Err("Invalid URI scheme".to_owned()),
     }
-    let mut parsed = Uri::default();
     let rest = match rest.split_once('@') {
         Some((userinfo, rest)) => {
             let password = match userinfo.split_once(':') {
@@ -86,7 +86,14 @@ mod tests {
     use super::*;
 
     fn uri(user: Option<&str>, password: Option<&str>, host: Option<&str>, port: Option<u16>, db: Option<u32>) -> Uri {
-        Uri { user: user.map(Into::into), password: password.map(Into::into), host: host.map(Into::into), port, db }
+        Uri {
+            user: user.map(Into::into),
+            password: password.map(Into::into),
+            host: host.map(Into::into),
+            port,
+            db,
+            encrypt: false,
+        }
     }
 
     #[test]
@@ -108,6 +115,9 @@ mod tests {
         for (text, want) in table {
             assert_eq!(parse(text), Ok(want), "{text}");
         }
+        for text in ["valkeys://h", "REDISS://h"] {
+            assert_eq!(parse(text), Ok(Uri { encrypt: true, ..uri(None, None, Some("h"), None, None) }), "{text}");
+        }
     }
 
     #[test]
@@ -115,7 +125,6 @@ mod tests {
         let table = [
             ("localhost:6379", "Invalid URI scheme"),
             ("http://h", "Invalid URI scheme"),
-            ("valkeys://h", "valkeys:// is not supported: this valkey-cli is built without TLS"),
             ("valkey://h:70000", "Invalid server port."),
             ("valkey://h:x", "Invalid server port."),
             ("valkey://h/x", "Invalid database number in URI"),

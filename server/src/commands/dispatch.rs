@@ -129,8 +129,7 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
         ));
     }
     let background = server.loading.progress.is_some() && !server.loading.is_active();
-    if (server.loading.is_active() && !works(Flags::LOADING))
-        || (background && flags.contains(Flags::NO_ASYNC_LOADING))
+    if (server.loading.is_active() && !works(Flags::LOADING)) || (background && flags.contains(Flags::NO_ASYNC_LOADING))
     {
         return Err(CommandError::fixed("LOADING Valkey is loading the dataset in memory"));
     }

@@ -4,7 +4,9 @@ use std::cell::OnceCell;
 use std::fmt::Write;
 
 use super::{Category, Command, CommandResult, Ctx, Flags, Group};
-use super::{info_clients, info_commands, info_memory, info_persistence, info_replication, info_server, info_stats};
+use super::{
+    info_clients, info_commands, info_memory, info_persistence, info_replication, info_server, info_stats, info_tls,
+};
 use crate::client::Client;
 use crate::server::Server;
 
@@ -138,6 +140,7 @@ const fn section(name: &'static str, title: &'static str, when: When, parts: &'s
 
 static SECTIONS: &[Section] = &[
     section("server", "Server", When::Always, info_server::SERVER),
+    section("tls", "TLS", When::Always, info_tls::TLS),
     section("clients", "Clients", When::Always, info_clients::CLIENTS),
     section("memory", "Memory", When::Always, info_memory::MEMORY),
     section("persistence", "Persistence", When::Always, info_persistence::PERSISTENCE),

@@ -67,6 +67,7 @@ pub const STATS: &[Part] = &[fields! {
     acl_access_denied_cmd: |v| s(v).denied.commands,
     acl_access_denied_key: |v| s(v).denied.keys,
     acl_access_denied_channel: |v| s(v).denied.channels,
+    acl_access_denied_tls_cert: |v| s(v).denied.certificates,
     acl_access_denied_db: |v| s(v).denied.databases,
 }];
 

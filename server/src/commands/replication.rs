@@ -149,7 +149,10 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
         if ctx.is(i, "ack") {
             return acknowledge(ctx, i);
         }
-        let dual_channel = ctx.server.config.dual_channel_replication_enabled && ctx.server.config.repl_diskless_sync;
+        // The child writes to the socket itself, and has no TLS session.
+        let encrypted = ctx.client.stream.as_ref().is_some_and(|stream| stream.is_tls());
+        let dual_channel =
+            ctx.server.config.dual_channel_replication_enabled && ctx.server.config.repl_diskless_sync && !encrypted;
         let r = ctx.client.replica.get_or_insert_default();
         if ctx.argv.get(i).eq_ignore_ascii_case(b"listening-port") {
             r.port = parse_i64(value).and_then(|p| u16::try_from(p).ok()).ok_or(NOT_INTEGER)?;
@@ -180,6 +183,9 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
                 r.without_functions = false;
             }
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-channel") {
+            if encrypted {
+                return Err(CommandError::fixed("ERR this server sends snapshots over TLS only with the stream"));
+            }
             r.rdb_channel = parse_i64(value) == Some(1);
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"set-rdb-client-id") {
             let id = parse_i64(value).and_then(|id| u64::try_from(id).ok()).ok_or(NOT_INTEGER)?;

@@ -34,9 +34,13 @@ macro_rules! absent {
 
 absent! {
     cluster_enabled(bool) = false, "this server has no cluster mode: 'cluster-enabled' must be 'no'";
-    tls_port(u16) = 0, "this server has no TLS: 'tls-port' must be 0";
-    tls_replication(bool) = false, "this server has no TLS: 'tls-replication' must be 'no'";
     rdma_port(u16) = 0, "this server has no RDMA: 'rdma-port' must be 0";
+}
+
+/// `tls-protocols` names versions that can be had.
+pub(super) fn tls_protocols(value: &[u8]) -> Result<(), &'static str> {
+    crate::tls::check_protocols(value)
+        .map_err(|_| "this server speaks TLSv1.2 and TLSv1.3: 'tls-protocols' must be of these, or empty")
 }
 
 /// A template of `{name}` variables; `{{` stands for a brace. With an empty title, something must be left of it.

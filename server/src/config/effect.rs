@@ -57,6 +57,8 @@ pub enum Effect {
     ProcTitle,
     /// Tells the quorum lease.
     Quorum,
+    /// Reads certificates and makes rules of TLS anew; may fail.
+    Tls,
     /// Tells the replies that wait for replicas.
     SyncReplication,
     /// Arms or disarms the watchdog.

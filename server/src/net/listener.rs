@@ -14,6 +14,8 @@ use super::Stream;
 pub enum Kind {
     /// Clients over TCP.
     Tcp,
+    /// Clients over TLS.
+    Tls,
     /// Clients over a Unix socket.
     Unix,
     /// HTTP for metrics and probes.
@@ -27,6 +29,8 @@ pub struct Listener {
     path: Option<PathBuf>,
     /// What it listens for.
     pub kind: Kind,
+    /// The address of `bind` and the port; nothing for a Unix socket.
+    pub place: (String, u16),
 }
 
 impl Listener {
@@ -53,7 +57,7 @@ impl Listener {
         }
         socket.set_reuse_address(true)?;
         socket.bind(&addr.into())?;
-        Self::listen(socket, backlog, None, kind)
+        Self::listen(socket, backlog, None, kind, (address.to_owned(), port))
     }
 
     /// Listens on a Unix socket at `path`, replacing a left-over one; `mode` are its permission bits, 0 for the default.
@@ -67,13 +71,19 @@ impl Listener {
         if mode != 0 {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         }
-        Self::listen(socket, backlog, Some(path.to_owned()), Kind::Unix)
+        Self::listen(socket, backlog, Some(path.to_owned()), Kind::Unix, (String::new(), 0))
     }
 
-    fn listen(socket: Socket, backlog: i32, path: Option<PathBuf>, kind: Kind) -> io::Result<Self> {
+    fn listen(
+        socket: Socket,
+        backlog: i32,
+        path: Option<PathBuf>,
+        kind: Kind,
+        place: (String, u16),
+    ) -> io::Result<Self> {
         socket.listen(backlog)?;
         socket.set_nonblocking(true)?;
-        Ok(Listener { socket, path, kind })
+        Ok(Listener { socket, path, kind, place })
     }
 
     /// The next waiting connection.

@@ -1,17 +1,45 @@
-//! A connected socket, TCP or Unix, never blocking.
+//! A connected socket, TCP or Unix, with TLS or without, never blocking.
+//!
+//! With TLS a socket may have something to read that the kernel does not tell of ([`Stream::has_input`]), and something to send that was
+//! taken already ([`Stream::wants_write`]).
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::tls::Session;
 
 /// A connected (or connecting) socket.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
     unix: bool,
+    /// The encryption, which all handles to the socket share.
+    tls: Option<Rc<RefCell<Session>>>,
+}
+
+/// The socket as a session of TLS sees it.
+struct Raw<'a>(&'a Socket);
+
+impl Read for Raw<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.0, out)?)
+    }
+}
+
+impl Write for Raw<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self.0, bytes, rustix::net::SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Stream {
@@ -22,7 +50,7 @@ impl Stream {
     pub fn accepted(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let unix = socket.domain()? == Domain::UNIX;
-        Ok(Stream { socket, unix })
+        Ok(Stream { socket, unix, tls: None })
     }
 
     /// Begins a TCP connection; writability tells that it ended, [`take_error`](Self::take_error) how.
@@ -41,7 +69,7 @@ impl Stream {
             Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
             Err(e) => return Err(e),
         }
-        Ok(Stream { socket, unix: false })
+        Ok(Stream { socket, unix: false, tls: None })
     }
 
     /// Another handle to the same socket.
@@ -49,7 +77,7 @@ impl Stream {
     /// # Errors
     /// When the process is out of file descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Stream { socket: self.socket.try_clone()?, unix: self.unix })
+        Ok(Stream { socket: self.socket.try_clone()?, unix: self.unix, tls: self.tls.clone() })
     }
 
     /// The pending error of the socket, such as a refused connection.
@@ -90,13 +118,48 @@ impl Stream {
         }
     }
 
+    /// Encrypts from now on.
+    pub fn set_tls(&mut self, session: Session) {
+        self.tls = Some(Rc::new(RefCell::new(session)));
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Appends up to `room` bytes to `buf`, whose spare capacity is at least that. 0: the peer closed.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is there; otherwise the connection is broken.
     pub fn read_into(&self, buf: &mut Vec<u8>, room: usize) -> io::Result<usize> {
         debug_assert!(buf.capacity() - buf.len() >= room);
-        Ok(rustix::io::read(&self.socket, rustix::buffer::spare_capacity(buf))?)
+        match &self.tls {
+            None => Ok(rustix::io::read(&self.socket, rustix::buffer::spare_capacity(buf))?),
+            Some(tls) => tls.borrow_mut().read(&mut Raw(&self.socket), room, |piece| buf.extend_from_slice(piece)),
+        }
+    }
+
+    /// Reads what is there. 0: the peer closed.
+    ///
+    /// # Errors
+    /// Those of [`read_into`](Self::read_into).
+    pub fn read(&self, out: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            None => Ok(rustix::io::read(&self.socket, out)?),
+            Some(tls) => {
+                let (room, mut at) = (out.len(), 0);
+                tls.borrow_mut().read(&mut Raw(&self.socket), room, |piece| {
+                    out[at..at + piece.len()].copy_from_slice(piece);
+                    at += piece.len();
+                })
+            }
+        }
+    }
+
+    /// Whether there is something to read that readiness does not tell of.
+    pub fn has_input(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow_mut().has_input())
     }
 
     /// Writes what the kernel takes.
@@ -104,7 +167,44 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` when it takes nothing; otherwise the connection is broken.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(&self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
+        match &self.tls {
+            None => Raw(&self.socket).write(bytes),
+            Some(tls) => tls.borrow_mut().write(&mut Raw(&self.socket), bytes),
+        }
+    }
+
+    /// Whether bytes that [`write`](Self::write) took have yet to be sent: [`send_taken`](Self::send_taken), when there is room.
+    pub fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow().wants_write())
+    }
+
+    /// Sends what was taken, as far as there is room.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn send_taken(&self) -> io::Result<()> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        match tls.borrow_mut().send(&mut Raw(&self.socket)) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            other => other,
+        }
+    }
+
+    /// True once, when the encryption has been agreed upon.
+    pub fn take_opened(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow_mut().take_opened())
+    }
+
+    /// The certificate that the peer showed.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        self.tls.as_ref()?.borrow().peer_certificate()
+    }
+
+    /// Tells the peer that nothing follows, where the encryption has words for that.
+    pub fn say_goodbye(&self) {
+        if let Some(tls) = &self.tls {
+            tls.borrow_mut().close(&mut Raw(&self.socket));
+        }
     }
 
     /// Ends the connection in both directions, also for another process that holds the socket.

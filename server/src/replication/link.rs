@@ -232,16 +232,18 @@ impl Server {
     /// The name server answered.
     pub fn primary_resolved(&mut self, attempt: u64, found: std::io::Result<std::net::SocketAddr>) {
         let source = self.link_source();
-        let Some(link) = &mut self.repl.link else { return };
+        let Some(link) = &self.repl.link else { return };
         if link.attempt != attempt || !matches!(link.phase, Phase::Resolving) {
             return;
         }
-        let connected = found.and_then(|addr| Stream::connect(addr, source)).and_then(|stream| {
+        let connected = found.and_then(|addr| Stream::connect(addr, source)).and_then(|mut stream| {
+            self.connect_tls(&mut stream, &link.host)?;
             self.poll.add(&stream, Token::PrimaryLink, Interest::ReadWrite)?;
             Ok(stream)
         });
         match connected {
             Ok(stream) => {
+                let Some(link) = &mut self.repl.link else { return };
                 stream.tune(std::time::Duration::from_secs(u64::from(self.config.tcp_keepalive)));
                 link.stream = Some(stream);
                 link.phase = Phase::Connecting;
@@ -304,7 +306,12 @@ impl Server {
                 }
             }
         }
-        let wanted = if link.output.is_empty() { Interest::Read } else { Interest::ReadWrite };
+        if let Err(e) = stream.send_taken() {
+            log_warning!("Sending to the PRIMARY: {e}");
+            return self.retry_link();
+        }
+        let sent = link.output.is_empty() && !stream.wants_write();
+        let wanted = if sent { Interest::Read } else { Interest::ReadWrite };
         if let Err(e) = self.poll.modify(stream, Token::PrimaryLink, wanted) {
             log_warning!("Watching the link to the PRIMARY: {e}");
             self.retry_link();
@@ -400,7 +407,7 @@ impl Server {
             due.push_back(Asked::Info("ip-address"));
         }
         let mut capabilities: Vec<&[u8]> = vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"];
-        if self.config.dual_channel_replication_enabled {
+        if self.config.dual_channel_replication_enabled && !self.config.tls_replication {
             capabilities.extend([&b"capa"[..], b"dual-channel"]);
         }
         link.send(capabilities);
@@ -414,6 +421,7 @@ impl Server {
     /// The port that the primary is told.
     pub fn announced_port(&self) -> u16 {
         match self.config.replica_announce_port {
+            0 if self.config.tls_replication && self.config.tls_port != 0 => self.config.tls_port,
             0 => self.config.port,
             announced => announced,
         }

@@ -385,7 +385,7 @@ impl Read for SocketSource<'_> {
             self.at += n;
             n
         } else {
-            rustix::io::read(self.stream, out)?
+            self.stream.read(out)?
         };
         if let Framing::Length(left) = &mut self.framing {
             *left -= n as u64;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use mlua::Error;
 
 use super::flags::ScriptFlags;
-use crate::acl::log::Context;
 use super::vm::Handle;
+use crate::acl::log::Context;
 use crate::client::Client;
 use crate::commands::spec::Flags;
 use crate::commands::table::{self, Row};

@@ -5,7 +5,7 @@ use super::commandlog::{Kind as LogKind, Rule};
 use crate::config::{Config, Effect};
 use crate::data::limits::Limits;
 use crate::keyspace::{Keyspace, LazyFree};
-use crate::net::listener::Kind;
+use crate::net::listener::{Kind, Listener};
 
 impl Server {
     /// Tells all owners what the configuration says; once, at start.
@@ -54,8 +54,10 @@ impl Server {
                     self.clients.put_back_quietly(client);
                 }
             }
+            Effect::Tls => self.configure_tls()?,
             Effect::Bind => self.listen_anew().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             Effect::Listen => {
+                self.configure_tls()?;
                 self.listen_anew().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
             }
             Effect::AppendOnly => self.apply_appendonly()?,
@@ -86,16 +88,28 @@ impl Server {
         }
     }
 
-    /// Listens on the addresses and the port of the configuration instead of those of before.
+    /// Listens on the addresses and the ports of the configuration instead of those of before. What is in both stays open.
     fn listen_anew(&mut self) -> Result<(), String> {
-        let opened = if self.config.port == 0 { Vec::new() } else { self.open_tcp(self.config.port, Kind::Tcp)? };
-        // The old ones stay until the new ones are open: their slots are reused so that tokens keep their meaning.
-        let (keep, old): (Vec<_>, Vec<_>) = self.listeners.drain(..).partition(|l| l.kind != Kind::Tcp);
-        for listener in old.iter().chain(&keep) {
-            self.poll.remove(listener);
+        let ports = [(self.config.port, Kind::Tcp), (self.config.tls_port, Kind::Tls)];
+        let is_bound = |address: &str| {
+            let bound = self.config.bind.iter().map(|bound| bound.strip_prefix(b"-").unwrap_or(bound));
+            bound.into_iter().any(|bound| bound == address.as_bytes())
+        };
+        let is_wanted = |l: &Listener| match l.kind {
+            Kind::Tcp | Kind::Tls => ports.contains(&(l.place.1, l.kind)) && is_bound(&l.place.0),
+            Kind::Unix | Kind::Metrics => true,
+        };
+        // Their numbers change.
+        self.listeners.iter().for_each(|listener| self.poll.remove(listener));
+        let (kept, closed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.listeners).into_iter().partition(is_wanted);
+        // Others may need the same port.
+        drop(closed);
+        self.watch_listeners(kept)?;
+        for (port, kind) in ports.into_iter().filter(|(port, _)| *port != 0) {
+            let opened = self.open_tcp(port, kind)?;
+            self.watch_listeners(opened)?;
         }
-        self.watch_listeners(keep)?;
-        self.watch_listeners(opened)
+        Ok(())
     }
 }
 

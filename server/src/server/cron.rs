@@ -34,6 +34,7 @@ impl Server {
         if once_a_second {
             self.check_replicas();
             self.peers.close_unused(now);
+            self.reload_tls_if_changed();
         }
         let period = i64::from(self.config.repl_ping_replica_period) * 1000;
         if self.is_primary() && now >= self.repl.last_ping_ms + period {

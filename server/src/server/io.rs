@@ -21,11 +21,19 @@ const STRANGERS_OUTPUT: usize = 17 * 1024;
 impl Server {
     /// Accepts what waits at a listener, a bounded number at a time.
     pub fn accept(&mut self, listener: u32) {
-        for _ in 0..self.config.max_new_connections_per_cycle {
+        let is_tls = self.listeners.get(listener as usize).is_some_and(|l| l.kind == Kind::Tls);
+        let c = &self.config;
+        // Agreeing on encryption takes long.
+        let most = if is_tls { c.max_new_tls_connections_per_cycle } else { c.max_new_connections_per_cycle };
+        for _ in 0..most {
             let Some(l) = self.listeners.get(listener as usize) else { return };
             let kind = l.kind;
             match l.accept() {
                 Ok(stream) if kind == Kind::Metrics => self.accept_http(stream),
+                Ok(mut stream) if kind == Kind::Tls => match self.accept_tls(&mut stream) {
+                    Ok(()) => self.admit(stream),
+                    Err(e) => crate::log_warning!("Accepting client connection: {e}"),
+                },
                 Ok(stream) => self.admit(stream),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -85,6 +93,19 @@ impl Server {
         if self.read(&mut client) {
             self.execute_input(&mut client);
         }
+        self.finish_read(client);
+    }
+
+    /// Puts a client back that was read from, with what encryption has to do beyond that.
+    fn finish_read(&mut self, mut client: Box<Client>) {
+        if let Some(stream) = &client.stream {
+            if stream.wants_write() {
+                self.watch(&mut client, Interest::ReadWrite);
+            } else if stream.has_input() && !client.is_closing() {
+                // Nobody would tell of it.
+                self.clients.queue_input(&mut client);
+            }
+        }
         self.clients.put_back(client);
     }
 
@@ -93,8 +114,11 @@ impl Server {
         for slot in std::mem::take(&mut self.clients.to_read) {
             let Some(mut client) = self.clients.take(slot) else { continue };
             client.flags -= ClientFlags::INPUT_QUEUED;
+            if client.stream.as_ref().is_some_and(|stream| stream.has_input()) && !client.is_closing() {
+                self.read(&mut client);
+            }
             self.execute_input(&mut client);
-            self.clients.put_back(client);
+            self.finish_read(client);
         }
     }
 
@@ -112,13 +136,17 @@ impl Server {
                 return false;
             }
             Ok(n) => n,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return false,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                self.note_opened(client);
+                return false;
+            }
             Err(e) => {
                 log_verbose!("Reading from client {}: {e}", client.describe());
                 client.flags |= ClientFlags::CLOSE_NOW;
                 return false;
             }
         };
+        self.note_opened(client);
         client.bytes_in += got as u64;
         client.active_ms = self.now_ms();
         if client.is_primary() {
@@ -138,6 +166,12 @@ impl Server {
             return false;
         }
         true
+    }
+
+    fn note_opened(&mut self, client: &mut Client) {
+        if client.stream.as_ref().is_some_and(|stream| stream.take_opened()) && !client.is_primary() {
+            self.tls_opened(client);
+        }
     }
 
     /// Executes a client's buffered requests until it must wait or none is left.
@@ -243,7 +277,8 @@ impl Server {
     /// Watches for room when something is left, closes who is done.
     fn finish_write(&mut self, mut client: Box<Client>) {
         let more = !client.reply.sendable().is_empty() || self.has_stream_for(&client);
-        if !more && client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) && client.reply.pending() == 0 {
+        let sent = client.reply.pending() == 0 && !client.stream.as_ref().is_some_and(|stream| stream.wants_write());
+        if !more && client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) && sent {
             client.flags |= ClientFlags::CLOSE_NOW;
         }
         let wanted = if more { Interest::ReadWrite } else { Interest::Read };
@@ -257,6 +292,8 @@ impl Server {
 
     /// Changes what a client's socket is watched for, if that changes anything.
     pub fn watch(&self, client: &mut Client, wanted: Interest) {
+        let taken = client.stream.as_ref().is_some_and(|stream| stream.wants_write());
+        let wanted = if taken { Interest::ReadWrite } else { wanted };
         if client.interest != wanted
             && let Some(stream) = &client.stream
         {
@@ -273,6 +310,11 @@ impl Server {
             client.reply.clear();
             return;
         };
+        if let Err(e) = stream.send_taken() {
+            log_verbose!("Error writing to client {}: {e}", client.describe());
+            client.flags |= ClientFlags::CLOSE_NOW;
+            return;
+        }
         let mut written = 0;
         while written < WRITE_PER_TURN {
             let bytes = client.reply.sendable();
@@ -334,6 +376,7 @@ impl Server {
             self.primary_disconnected(&mut client);
         }
         if let Some(stream) = &client.stream {
+            stream.say_goodbye();
             self.poll.remove(stream);
         }
     }

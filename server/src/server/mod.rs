@@ -16,6 +16,7 @@ pub mod shutdown;
 pub mod startup;
 pub mod stats;
 pub mod timers;
+pub mod tls;
 pub mod turn;
 pub mod users;
 
@@ -134,6 +135,8 @@ pub struct Server {
     pub shutdown_wanted: Option<crate::config::ShutdownOptions>,
     /// Readiness.
     pub poll: Poll,
+    /// Rules of TLS.
+    pub tls: tls::Tls,
     /// Listening sockets.
     pub listeners: Vec<Listener>,
     /// Connections to `metrics-port`.

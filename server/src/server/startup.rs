@@ -122,6 +122,7 @@ impl Server {
             shutdown: None,
             shutdown_wanted: None,
             poll,
+            tls: super::tls::Tls::default(),
             listeners: Vec::new(),
             http: crate::metrics::Http::default(),
             mailbox,
@@ -138,6 +139,7 @@ impl Server {
         };
         server.apply_all_config();
         server.load_users_at_start(&users)?;
+        server.configure_tls()?;
         server.listen()?;
         server.write_pidfile();
         logo(&server);
@@ -162,7 +164,7 @@ impl Server {
             log_warning!("{why}");
             return 1;
         }
-        for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Metrics, "metrics")] {
+        for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Tls, "tls"), (Kind::Metrics, "metrics")] {
             if self.listeners.iter().any(|l| l.kind == kind) {
                 log_notice!("Ready to accept connections {name}");
             }
@@ -176,6 +178,9 @@ impl Server {
         let mut opened = Vec::new();
         if self.config.port != 0 {
             opened.extend(self.open_tcp(self.config.port, Kind::Tcp)?);
+        }
+        if self.config.tls_port != 0 {
+            opened.extend(self.open_tcp(self.config.tls_port, Kind::Tls)?);
         }
         if !self.config.unixsocket.is_empty() {
             let path = crate::persistence::snapshot::path_of(&self.config.unixsocket);
@@ -192,7 +197,7 @@ impl Server {
         self.watch_listeners(opened)
     }
 
-    /// Opens a port on all addresses of `bind`; an address that starts with `-` may be missing on this machine.
+    /// Opens a port on all addresses of `bind` where it is not open; an address that starts with `-` may be missing on this machine.
     ///
     /// # Errors
     /// The text that tells the port that was taken.
@@ -204,6 +209,9 @@ impl Server {
                 Some(rest) => (true, rest),
                 None => (false, &*address),
             };
+            if self.listeners.iter().any(|l| l.kind == kind && l.place == (address.to_owned(), port)) {
+                continue;
+            }
             match Listener::tcp(address, port, self.config.tcp_backlog, kind) {
                 Ok(listener) => opened.push(listener),
                 Err(e) => {
@@ -216,7 +224,8 @@ impl Server {
                     }
                     let why = format!("Could not create server TCP listening socket {address}:{port}: bind: {e}");
                     log_warning!("{why}");
-                    return Err(format!("Failed listening on port {port} (tcp), aborting."));
+                    let what = if kind == Kind::Tls { "tls" } else { "tcp" };
+                    return Err(format!("Failed listening on port {port} ({what}), aborting."));
                 }
             }
         }
@@ -262,7 +271,10 @@ fn announce(config: &Config) {
 /// The logo, where it is wanted or standard output is a terminal; otherwise one line with the same facts.
 fn logo(server: &Server) {
     let pid = std::process::id();
-    let port = server.config.port;
+    let port = match server.config.port {
+        0 => server.config.tls_port,
+        port => port,
+    };
     let terminal = server.config.logfile.is_empty() && io::IsTerminal::is_terminal(&io::stdout());
     if !server.config.always_show_logo && !terminal {
         log_notice!("Running mode=standalone, port={port}.");

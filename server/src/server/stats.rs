@@ -79,6 +79,7 @@ pub struct Denied {
     pub keys: u64,
     pub channels: u64,
     pub databases: u64,
+    pub certificates: u64,
 }
 
 impl Stats {

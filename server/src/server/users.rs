@@ -66,6 +66,12 @@ impl Server {
         }
     }
 
+    /// A client showed a certificate that names no user.
+    pub fn note_denied_certificate(&mut self, client: &Client, name: &str) {
+        let object = b"TLS".to_vec();
+        self.note_denial(client, "tls-cert", Context::Toplevel, object, name.as_bytes().to_vec());
+    }
+
     fn note_denied_call(&mut self, client: &Client, call: Call<'_>, denied: Denied, context: Context) {
         let counters = &mut self.stats.denied;
         *match denied {

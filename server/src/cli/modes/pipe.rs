@@ -36,7 +36,7 @@ pub fn run(session: &mut Session) -> Result<(), Stop> {
     let mut last_read = Instant::now();
     while !count.done {
         let (mut server_ready, mut input_ready) = (Interest::read(connection.as_fd()), Interest::read(stdin.as_fd()));
-        server_ready.writable = !out.is_empty();
+        server_ready.writable = !out.is_empty() || connection.has_unsent();
         input_ready.readable = out.is_empty() && !at_end;
         let mut ready = [server_ready, input_ready];
         sys::poll(&mut ready, Some(Duration::from_secs(1))).map_err(Failure::Io)?;
@@ -54,6 +54,7 @@ pub fn run(session: &mut Session) -> Result<(), Stop> {
             print(b"All data transferred. Waiting for the last reply...\n")?;
         }
         if writable || more_input {
+            connection.send_written().map_err(Failure::Io)?;
             out.send(connection)?;
         }
         if at_end && timeout.is_some_and(|timeout| last_read.elapsed() > timeout) {

@@ -1,4 +1,4 @@
-//! Parts of Valkey that this server does not have: cluster mode, slot migration, TLS.
+//! Parts of Valkey that this server does not have: cluster mode, slot migration.
 
 /// See [`super`] for what the columns mean.
 macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! { $then $rest $($rows)*
@@ -60,55 +60,13 @@ macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     cluster_announce_client_port: u16 = 0, "cluster-announce-client-port", number(0, 65535), None, NoEffectHere;
     /// Announced TLS port for clients.
     cluster_announce_client_tls_port: u16 = 0, "cluster-announce-client-tls-port", number(0, 65535), None, NoEffectHere;
+    /// TLS on the cluster bus.
+    tls_cluster: bool = false, "tls-cluster", flag(), None, NoEffectHere;
     /// Counts the use of each slot.
     cluster_slot_stats_enabled: bool = false, "cluster-slot-stats-enabled", flag(), None, NoEffectHere;
     /// Entries of the log of slot migrations.
     cluster_slot_migration_log_max_len: usize = 1000, "cluster-slot-migration-log-max-len", number(0, LONG_MAX), None, NoEffectHere;
     /// Bytes that may be missing when a slot changes hands; -1 for any.
     slot_migration_max_failover_repl_bytes: i64 = 0, "slot-migration-max-failover-repl-bytes", memory(-1, LONG_MAX), None, NoEffectHere;
-    /// TLS port; must be 0.
-    tls_port: u16 = 0, "tls-port", number(0, 65535).checked(checks::tls_port), None, NoEffectHere;
-    /// TLS towards the primary; must be off.
-    tls_replication: bool = false, "tls-replication", flag().checked(checks::tls_replication), None, NoEffectHere;
-    /// TLS on the cluster bus.
-    tls_cluster: bool = false, "tls-cluster", flag(), None, NoEffectHere;
-    /// Whether clients show a certificate.
-    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, "tls-auth-clients", one_of(), None, NoEffectHere;
-    /// The user that a certificate stands for.
-    tls_auth_clients_user: TlsAuthClientsUser = TlsAuthClientsUser::Off, "tls-auth-clients-user", one_of(), None, NoEffectHere;
-    /// Seconds between looks for changed certificates; 0 for never.
-    tls_auto_reload_interval: u32 = 0, "tls-auto-reload-interval", number(0, INT_MAX), None, NoEffectHere;
-    /// The server's certificate.
-    tls_cert_file: Vec<u8> = vec![], "tls-cert-file", optional_text(), None, NoEffectHere, Reapply;
-    /// Its key.
-    tls_key_file: Vec<u8> = vec![], "tls-key-file", optional_text(), None, NoEffectHere, Reapply;
-    /// The key's password.
-    tls_key_file_pass: Vec<u8> = vec![], "tls-key-file-pass", optional_text(), None, NoEffectHere, Sensitive;
-    /// Certificate for connections that the server opens.
-    tls_client_cert_file: Vec<u8> = vec![], "tls-client-cert-file", optional_text(), None, NoEffectHere, Reapply;
-    /// Its key.
-    tls_client_key_file: Vec<u8> = vec![], "tls-client-key-file", optional_text(), None, NoEffectHere, Reapply;
-    /// The key's password.
-    tls_client_key_file_pass: Vec<u8> = vec![], "tls-client-key-file-pass", optional_text(), None, NoEffectHere, Sensitive;
-    /// Diffie-Hellman parameters.
-    tls_dh_params_file: Vec<u8> = vec![], "tls-dh-params-file", optional_text(), None, NoEffectHere, Reapply;
-    /// Certificates of authorities.
-    tls_ca_cert_file: Vec<u8> = vec![], "tls-ca-cert-file", optional_text(), None, NoEffectHere, Reapply;
-    /// Directory of such certificates.
-    tls_ca_cert_dir: Vec<u8> = vec![], "tls-ca-cert-dir", optional_text(), None, NoEffectHere, Reapply;
-    /// Versions of TLS.
-    tls_protocols: Vec<u8> = vec![], "tls-protocols", optional_text(), None, NoEffectHere;
-    /// Ciphers of TLS 1.2.
-    tls_ciphers: Vec<u8> = vec![], "tls-ciphers", optional_text(), None, NoEffectHere;
-    /// Ciphers of TLS 1.3.
-    tls_ciphersuites: Vec<u8> = vec![], "tls-ciphersuites", optional_text(), None, NoEffectHere;
-    /// Whose order of ciphers counts.
-    tls_prefer_server_ciphers: bool = false, "tls-prefer-server-ciphers", flag(), None, NoEffectHere;
-    /// Lets clients resume sessions.
-    tls_session_caching: bool = true, "tls-session-caching", flag(), None, NoEffectHere;
-    /// Sessions that are kept.
-    tls_session_cache_size: u32 = 20480, "tls-session-cache-size", number(0, INT_MAX), None, NoEffectHere;
-    /// Seconds for which they are kept.
-    tls_session_cache_timeout: u32 = 300, "tls-session-cache-timeout", number(0, INT_MAX), None, NoEffectHere;
 } } }
 pub(super) use absent_rows;

@@ -33,6 +33,7 @@ mod process;
 mod replication;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use absent::absent_rows;
 use access::access_rows;
@@ -41,6 +42,7 @@ use network::network_rows;
 use persistence::persistence_rows;
 use process::process_rows;
 use replication::replication_rows;
+use tls::tls_rows;
 
 /// A restriction on a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +197,7 @@ macro_rules! next_area {
 
 next_area! {
     directives
-    [network_rows process_rows access_rows replication_rows persistence_rows memory_rows absent_rows]
+    [network_rows process_rows access_rows replication_rows persistence_rows memory_rows absent_rows tls_rows]
 }
 
 /// The directive of a name or alias, in any case.

@@ -27,7 +27,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Connections accepted in one turn of the loop.
     max_new_connections_per_cycle: u32 = 10, "max-new-connections-per-cycle", number(1, 1000), None, Acts;
     /// TLS connections accepted in one turn of the loop.
-    max_new_tls_connections_per_cycle: u32 = 1, "max-new-tls-connections-per-cycle", number(1, 1000), None, NoEffectHere;
+    max_new_tls_connections_per_cycle: u32 = 1, "max-new-tls-connections-per-cycle", number(1, 1000), None, Acts;
     /// Mark that the kernel puts on packets of listening sockets.
     socket_mark_id: u32 = 0, "socket-mark-id", number(0, UINT_MAX), None, NoEffectHere, Immutable;
     /// Listens with multipath TCP.

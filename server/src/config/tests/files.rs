@@ -146,20 +146,19 @@ fn errors_name_the_line_and_the_reason() {
 fn what_this_server_does_not_have_keeps_it_from_starting() {
     for (line, name) in [
         ("cluster-enabled yes", "cluster-enabled"),
-        ("tls-port 6380", "tls-port"),
-        ("tls-replication yes", "tls-replication"),
+        ("tls-protocols TLSv1", "tls-protocols"),
         ("rdma-port 6380", "rdma-port"),
         ("loadmodule /x.so", "loadmodule"),
     ] {
         assert!(refusal(line).contains(name), "{line}");
     }
-    assert!(load_text("cluster-enabled no\ntls-port 0\ntls-replication no").is_ok());
+    assert!(load_text("cluster-enabled no\nrdma-port 0").is_ok());
 }
 
 #[test]
 fn what_has_no_effect_here_is_named() {
-    let text = "tls-cert-file /x\nsyslog-enabled yes\nactivedefrag no\ndynamic-hz yes\nport 1";
-    assert_eq!(load_text(text).unwrap().without_effect(), ["syslog-enabled", "tls-cert-file", "dynamic-hz"]);
+    let text = "tls-dh-params-file /x\nsyslog-enabled yes\nactivedefrag no\ndynamic-hz yes\nport 1";
+    assert_eq!(load_text(text).unwrap().without_effect(), ["syslog-enabled", "tls-dh-params-file", "dynamic-hz"]);
 }
 
 #[test]
