@@ -23,11 +23,16 @@ fn fill(client: &mut Client) {
         add(format!("SADD set:words word-{i}"));
         add(format!("HSET hash:big field-{i} {}", "v".repeat(i % 90)));
         add(format!("ZADD zset:big {}.5 member-{i}", i * 7 % 100));
+        add(format!("XADD stream:big * n {i}"));
     }
     add("RPUSH list:small a b 3".into());
     add("HSET hash:small f1 v1 f2 2".into());
     add("SADD set:small x y z".into());
     add("ZADD zset:small 1 one 2.25 two -inf three".into());
+    add("XADD stream:small 1-1 a 1 b 2".into());
+    add("XADD stream:small 1-2 c 3".into());
+    add("XGROUP CREATE stream:small g 0".into());
+    add("XREADGROUP GROUP g first COUNT 1 STREAMS stream:small >".into());
     add("EXPIRE hash:small 100000".into());
     add("SELECT 3".into());
     add("SET other-db yes".into());
@@ -53,6 +58,13 @@ fn contents(server: &Server) -> Vec<String> {
                 "list" => client.cmd(&["LRANGE", &key, "0", "-1"]),
                 "set" => client.cmd(&["SMEMBERS", &key]),
                 "hash" => client.cmd(&["HGETALL", &key]),
+                "stream" => {
+                    // Nested, and complete only with what is pending.
+                    let entries = client.cmd(&["XRANGE", &key, "-", "+"]).unwrap();
+                    let pending = client.cmd(&["XPENDING", &key, "g"]).unwrap();
+                    out.push(format!("{db} {key} {entries:?} {pending:?}"));
+                    continue;
+                }
                 _ => client.cmd(&["ZRANGE", &key, "0", "-1", "WITHSCORES"]),
             };
             let value = value.unwrap();
@@ -112,6 +124,18 @@ fn full_then_partial(primary: Program, replica: Program, primary_lines: &[&str],
     follow(&replica, &primary);
     client.line("SET after sync").unwrap();
     client.line("INCR int").unwrap();
+    for line in [
+        "XREADGROUP GROUP g second STREAMS stream:small >",
+        "XCLAIM stream:small g third 0 1-1",
+        "XADD stream:big MAXLEN ~ 150 * n last",
+        "XGROUP CREATE stream:big g 0",
+        "XREADGROUP GROUP g first COUNT 120 STREAMS stream:big >",
+        "XTRIM stream:big MAXLEN 50",
+        "XAUTOCLAIM stream:big g second 0 0",
+    ] {
+        let reply = client.line(line).unwrap();
+        assert!(reply.error().is_none(), "{line}: {reply:?}");
+    }
     assert_same(&primary, &replica);
 
     let (full, partial) = (primary.info("sync_full").unwrap(), primary.info("sync_partial_ok").unwrap());
