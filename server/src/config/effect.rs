@@ -17,7 +17,7 @@ pub enum Effect {
     ClientMemory,
     /// Raises the limit of open files; may fail.
     Clients,
-    /// Shortens the logs of commands.
+    /// Tells the logs of commands from when on, and how many, they keep.
     CommandLog,
     /// Installs or removes the crash handlers.
     CrashLog,
