@@ -283,3 +283,18 @@ fn a_monitor_sees_a_script_and_then_its_commands() {
     assert!(monitor.answer().ends_with("lua] \"select\" \"2\""));
     assert!(monitor.answer().ends_with("[2 lua] \"set\" \"a\" \"1\""));
 }
+
+#[test]
+fn the_slow_log_knows_the_commands_of_a_script_and_who_called_it() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    check(
+        client,
+        &[("CLIENT SETNAME me", "OK"), ("CONFIG SET slowlog-log-slower-than 0", "OK"), ("SLOWLOG RESET", "OK")],
+    );
+    eval(client, "redis.call('set', 'a', 1)");
+    let log = client.ask("SLOWLOG GET 2");
+    let entries: Vec<&str> = log.split("me]").collect();
+    assert!(entries[0].contains("[EVAL, redis.call('set', 'a', 1), 0]"), "{log}");
+    assert!(entries[1].contains("[set, a, 1]"), "{log}");
+}
