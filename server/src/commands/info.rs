@@ -152,6 +152,7 @@ static SECTIONS: &[Section] = &[
     section("errorstats", "Errorstats", When::Always, info_commands::ERRORS),
     section("latencystats", "Latencystats", When::All, info_commands::LATENCIES),
     section("cluster", "Cluster", When::Always, info_server::CLUSTER),
+    section("scriptingengines", "Scripting Engines", When::Always, info_server::ENGINES),
     section("keyspace", "Keyspace", When::Always, info_server::KEYSPACE),
     section("debug", "Debug", When::Named, info_stats::DEBUG),
 ];

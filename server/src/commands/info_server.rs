@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::info::{Part, View, fields};
-use crate::net::listener::Kind;
+use crate::net::listener::Kind as ListenerKind;
+use crate::scripting::vm::Kind;
 use crate::server::{REDIS_VERSION, VALKEY_VERSION};
 
 /// `# Server`
@@ -63,6 +64,16 @@ pub const CLUSTER: &[Part] = &[fields! {
     cluster_enabled: |_| 0,
 }];
 
+/// `# Scripting Engines`
+pub const ENGINES: &[Part] = &[
+    fields! {
+        engines_count: |_| 1,
+        engines_total_used_memory: |v| v.vm(Kind::Eval) + v.vm(Kind::Functions),
+        engines_total_memory_overhead: |_| size_of::<crate::scripting::Scripting>(),
+    },
+    Part::Lines(engine),
+];
+
 /// `# Keyspace`
 pub const KEYSPACE: &[Part] = &[Part::Lines(databases)];
 
@@ -70,6 +81,14 @@ pub const KEYSPACE: &[Part] = &[Part::Lines(databases)];
 fn build_id() -> String {
     let built = concat!(env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_RUST_VERSION"));
     format!("{:x}", crate::persistence::rdb::crc64::checksum(built.as_bytes()))
+}
+
+fn engine(view: &View<'_>, out: &mut String) {
+    let (used, overhead) = (view.vm(Kind::Eval) + view.vm(Kind::Functions), size_of::<crate::scripting::Scripting>());
+    let _ = write!(
+        out,
+        "engine_0:name=LUA,module=built-in,abi_version=0,used_memory={used},memory_overhead={overhead}\r\n"
+    );
 }
 
 fn operating_system() -> String {
@@ -89,19 +108,19 @@ fn seconds(seconds: f64) -> String {
 fn listeners(view: &View<'_>, out: &mut String) {
     let config = &view.server.config;
     let mut n = 0;
-    for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Metrics, "metrics")] {
+    for (kind, name) in [(ListenerKind::Tcp, "tcp"), (ListenerKind::Unix, "unix"), (ListenerKind::Metrics, "metrics")] {
         if !view.server.listeners.iter().any(|l| l.kind == kind) {
             continue;
         }
         let _ = write!(out, "listener{n}:name={name}");
         n += 1;
-        if kind == Kind::Unix {
+        if kind == ListenerKind::Unix {
             let _ = write!(out, ",bind={}", String::from_utf8_lossy(&config.unixsocket));
         } else {
             for address in &config.bind {
                 let _ = write!(out, ",bind={}", String::from_utf8_lossy(address));
             }
-            let port = if kind == Kind::Tcp { config.port } else { config.metrics_port };
+            let port = if kind == ListenerKind::Tcp { config.port } else { config.metrics_port };
             let _ = write!(out, ",port={port}");
         }
         out.push_str("\r\n");
