@@ -133,14 +133,13 @@ fn answer(ctx: &mut Ctx<'_>, value: &Value, resp3: bool) -> CommandResult {
     if let Some(table) = value.as_table()
         && let Some(ScriptError { text, counted }) = to_reply::error_of(table).map_err(memory)?
     {
-        ctx.server.scripting.error_counted = counted;
-        return Err(one_line(text));
+        return Err(count(ctx.server, one_line(text), counted));
     }
     let position = ctx.client.reply.position();
     let mut writer = Writer { reply: &mut ctx.client.reply, resp3, errors: Vec::new() };
     let written = writer.value(value, 0);
     for code in writer.errors {
-        ctx.server.stats.error(&code);
+        ctx.server.stats.script_error(&code);
     }
     if let Err(error) = written {
         ctx.client.reply.truncate(position);
@@ -159,13 +158,23 @@ fn failure(server: &mut Server, name: &[u8], error: &Value) -> CommandError {
         Ok(Some(ScriptError { text, counted })) => (text, counted),
         _ => (b"ERR unknown error".to_vec(), false),
     };
-    server.scripting.error_counted = counted;
     let place = |key: &str| table.raw_get::<Value>(key).ok();
     let (Some(Value::String(source)), Some(Value::Integer(line))) = (place("source"), place("line")) else {
-        return one_line(text);
+        return count(server, one_line(text), counted);
     };
     let place = [b" script: on ", &*source.as_bytes(), format!(":{line}.").as_bytes()].concat();
-    one_line([text, place].concat())
+    count(server, one_line([text, place].concat()), counted)
+}
+
+/// Counts an error that a script ends with, unless that was done when it came about.
+fn count(server: &mut Server, error: CommandError, counted: bool) -> CommandError {
+    match error.code() {
+        _ if counted => {}
+        b"ERR" => server.stats.error(b"ERR"),
+        made_up => server.stats.script_error(made_up),
+    }
+    server.scripting.error_counted = true;
+    error
 }
 
 /// An error whose text may be a script's: its code ends where its line does.

@@ -22,6 +22,9 @@ pub struct CommandStats {
     pub latency: Option<Histogram>,
 }
 
+/// What errors are counted under when there are too many codes.
+const OVERFLOW: &[u8] = b"ERRORSTATS_OVERFLOW";
+
 /// All counters that CONFIG RESETSTAT clears.
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
@@ -108,13 +111,26 @@ impl Stats {
         table::rows().iter().zip(&self.commands).filter(move |(_, s)| used(s))
     }
 
-    /// Counts an error reply by its code. Codes come from clients' scripts too: their number is bounded.
+    /// Counts an error reply by its code.
     pub fn error(&mut self, code: &[u8]) {
+        const MOST: usize = 1024;
+        self.count_error(code, MOST);
+    }
+
+    /// Counts an error reply whose code a script may have made up: beyond a number of codes, new ones are counted as one.
+    pub fn script_error(&mut self, code: &[u8]) {
+        const MOST: usize = 128;
+        self.count_error(code, MOST);
+    }
+
+    fn count_error(&mut self, code: &[u8], most: usize) {
         self.error_replies += 1;
-        if let Some(n) = self.errors.get_mut(code) {
-            *n += 1;
-        } else if self.errors.len() < 128 {
-            self.errors.insert(code.to_vec(), 1);
+        let code = if self.errors.contains_key(code) || self.errors.len() < most { code } else { OVERFLOW };
+        match self.errors.get_mut(code) {
+            Some(n) => *n += 1,
+            None => {
+                self.errors.insert(code.to_vec(), 1);
+            }
         }
     }
 
