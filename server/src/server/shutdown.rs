@@ -169,7 +169,8 @@ impl Server {
             log_notice!("Removing the pid file.");
             let _ = std::fs::remove_file(crate::persistence::snapshot::path_of(&self.config.pidfile));
         }
-        for listener in &self.listeners {
+        // Before any client sees its connection end: whoever connects then is refused, not cut off.
+        for listener in self.listeners.drain(..) {
             listener.unlink();
         }
         // Replicas get what is left for them: the last writes were acknowledged to clients.
