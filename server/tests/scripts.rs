@@ -298,3 +298,25 @@ fn the_slow_log_knows_the_commands_of_a_script_and_who_called_it() {
     assert!(entries[0].contains("[EVAL, redis.call('set', 'a', 1), 0]"), "{log}");
     assert!(entries[1].contains("[set, a, 1]"), "{log}");
 }
+
+#[test]
+fn a_primary_without_a_majority_refuses_what_scripts_write_and_answers_what_they_read() {
+    let server = Server::start(&["--primary-quorum-timeout", "1000"]);
+    let client = &mut server.connect();
+    assert!(eval(client, "return redis.call('set', 'a', 1)").starts_with("-NOQUORUM"));
+    assert!(eval(client, "#!lua\nreturn 1").starts_with("-NOQUORUM"), "it does not say that it only reads");
+    assert_eq!(eval(client, "return redis.call('exists', 'a')"), ":0");
+    assert_eq!(eval(client, "#!lua flags=no-writes\nreturn redis.call('exists', 'a')"), ":0");
+}
+
+#[test]
+fn the_answer_of_a_script_that_wrote_waits_for_a_replica() {
+    let server = Server::start(&["--min-replicas-to-ack", "1"]);
+    let (client, other) = (&mut server.connect(), &mut server.connect());
+    assert_eq!(eval(client, "return redis.call('exists', 'a')"), ":0");
+    client.send(&["EVAL", "redis.call('set', 'a', 1) return 'written'", "0"]);
+    while other.ask("EXISTS a") != ":1" {}
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
+    assert_eq!(client.answer(), "written");
+    assert_eq!(replica.connect().ask("GET a"), "1");
+}
