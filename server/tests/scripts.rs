@@ -122,6 +122,22 @@ fn scripts_that_want_to_exhaust_the_interpreter_get_an_error_and_nobody_else_not
 }
 
 #[test]
+fn a_script_cannot_stop_the_collector_for_those_after_it() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    assert_eq!(eval(client, "return {collectgarbage('stop'), collectgarbage('setpause', 100000)}"), "[:0, :200]");
+    let memory = |client: &mut Client| -> u64 {
+        let info = client.ask("INFO memory");
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory_lua:"));
+        line.unwrap().parse().unwrap()
+    };
+    for _ in 0..50 {
+        eval(client, "for i = 1, 20 do local s = ('x'):rep(100000) .. i end");
+    }
+    assert!(memory(client) < 10_000_000);
+}
+
+#[test]
 fn a_script_that_runs_for_too_long_can_be_ended_however_it_clings_to_life() {
     let server = Server::start(&["--busy-reply-threshold", "1"]);
     let (caller, other) = (&mut server.connect(), &mut server.connect());

@@ -9,7 +9,7 @@ local debug_info = debug.getinfo
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
 local next, pairs, pcall, xpcall = next, pairs, pcall, xpcall
 local rawget, rawset, setmetatable, getmetatable = rawget, rawset, setmetatable, getmetatable
-local loadstring, unpack, newproxy = loadstring, unpack, newproxy
+local loadstring, unpack, newproxy, collectgarbage = loadstring, unpack, newproxy, collectgarbage
 local resume = coroutine.resume
 local concat, insert = table.concat, table.insert
 local byte, find, sub = string.byte, string.find, string.sub
@@ -77,7 +77,7 @@ end
 
 local globals = {_VERSION = _VERSION}
 
-for _, name in next, {'assert', 'collectgarbage', 'gcinfo', 'getmetatable', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type'} do
+for _, name in next, {'assert', 'gcinfo', 'getmetatable', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type'} do
   globals[name] = _G[name]
 end
 for _, name in next, {'string', 'table', 'math', 'coroutine'} do
@@ -127,6 +127,13 @@ globals.table.insert = function(t, ...)
   expect('table', t, 'insert')
   guard(t)
   return insert(t, ...)
+end
+
+-- How the collector works is not for a script to say: it would outlast it.
+local settings = {stop = 0, restart = 0, setpause = 200, setstepmul = 200}
+
+function globals.collectgarbage(option, value)
+  return settings[option] or collectgarbage(option, value)
 end
 
 -- The original one overflows for the widest ranges.
