@@ -8,7 +8,7 @@ use super::flags::ScriptFlags;
 use super::vm::Handle;
 use crate::acl::log::Context;
 use crate::client::Client;
-use crate::commands::spec::Flags;
+use crate::commands::spec::{Flags, Group};
 use crate::commands::table::{self, Row};
 use crate::commands::{CommandError, dispatch};
 use crate::resp::Argv;
@@ -148,7 +148,9 @@ fn check(server: &mut Server, client: &Client, row: &'static Row, argv: Argv<'_>
     if server.scripting.running.is_none() {
         return Err(NOT_NOW);
     }
-    if flags.contains(Flags::NOSCRIPT) && !server.scripting.any_command {
+    // A script within a script there is not, whatever DEBUG says.
+    let any = server.scripting.any_command && row.command.group != Group::Scripting;
+    if flags.contains(Flags::NOSCRIPT) && !any {
         return Err(CommandError::fixed("ERR This Valkey command is not allowed from script"));
     }
     if !flags.contains(Flags::STALE) && server.serves_no_stale_data() {
