@@ -145,3 +145,24 @@ fn while_writes_are_paused_nothing_is_written_by_other_ways() {
     check(&mut client, &[("CONFIG SET maxmemory 0", "OK"), ("CLIENT UNPAUSE", "OK")]);
     assert_eq!(counting.answer(), ":1");
 }
+
+#[test]
+fn the_memory_limit_is_kept_without_giving_up_more_than_is_needed() {
+    let server = Server::start(&["--maxmemory-policy", "allkeys-random"]);
+    let mut client = server.connect();
+    let used = |client: &mut support::Client| -> u64 {
+        let info = client.ask("INFO memory");
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse().unwrap()
+    };
+    let limit = used(&mut client) + (4 << 20);
+    client.ask(&format!("CONFIG SET maxmemory {limit}"));
+    let value = "x".repeat(100);
+    for i in 0..40_000 {
+        client.send(&["SET", &format!("key:{i}"), &value]);
+    }
+    (0..40_000).for_each(|_| assert_eq!(client.answer(), "OK"));
+    let keys: u64 = client.ask("DBSIZE")[1..].parse().unwrap();
+    // A key takes some 170 bytes.
+    assert!(keys > 15_000, "{keys} keys are left");
+    assert!(used(&mut client) < limit + (1 << 20));
+}

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::Server;
 use super::latency::Event;
 
+/// How often the allocator is asked while memory is full, in ms.
+const ASK_AGAIN_MS: i64 = 10;
 /// How long one command may be held up by eviction.
 const SLICE: Duration = Duration::from_micros(500);
 
@@ -16,8 +18,13 @@ impl Server {
         if !self.is_primary() && self.config.replica_ignore_maxmemory || self.writes_paused() {
             return true;
         }
-        if self.memory_that_counts() <= limit {
+        if self.fits(limit) {
             return true;
+        }
+        // Other threads may have freed what was left to them.
+        if self.now_ms() >= self.memory_asked_ms + ASK_AGAIN_MS {
+            self.memory_asked_ms = self.now_ms();
+            crate::memory::used();
         }
         let started = std::time::Instant::now();
         let fits = self.evict_until(limit, started);
@@ -26,7 +33,7 @@ impl Server {
     }
 
     fn evict_until(&mut self, limit: u64, started: std::time::Instant) -> bool {
-        while self.memory_that_counts() > limit {
+        while !self.fits(limit) {
             let policy = self.config.maxmemory_policy;
             let Some((db, key)) = self.keyspace.evict_candidate(policy, self.config.maxmemory_samples) else {
                 return false;
@@ -40,13 +47,16 @@ impl Server {
         true
     }
 
-    /// Memory in use without what replicas' streams take, which evicting would only let grow.
-    fn memory_that_counts(&self) -> u64 {
-        crate::memory::used().saturating_sub(self.memory_not_counted())
+    /// Whether the memory in use, without what is not counted, is below the limit.
+    fn fits(&self, limit: u64) -> bool {
+        let used = crate::memory::used_lately();
+        used <= limit || used.saturating_sub(self.memory_not_counted()) <= limit
     }
 
-    /// Memory that `maxmemory` does not limit, in bytes: evicting would only let it grow.
+    /// Memory that `maxmemory` does not limit, in bytes: what slow replicas have yet to be sent, beyond the backlog. Evicting would
+    /// only let it grow.
     pub fn memory_not_counted(&self) -> u64 {
-        self.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64)
+        let stream = self.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64);
+        stream.saturating_sub(self.config.repl_backlog_size)
     }
 }

@@ -129,6 +129,8 @@ pub struct Server {
     pub loaded_position: Option<crate::replication::Position>,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION.
     pub skip_checksum: bool,
+    /// Unix time in ms at which the allocator was last asked because memory was full.
+    pub memory_asked_ms: i64,
     /// A shutdown that waits for replicas.
     pub shutdown: Option<shutdown::Shutdown>,
     /// A shutdown that a signal asked for while the first append-only file is being written.

@@ -119,6 +119,7 @@ impl Server {
             pauses: Pauses::default(),
             loaded_position: None,
             skip_checksum: false,
+            memory_asked_ms: 0,
             shutdown: None,
             shutdown_wanted: None,
             poll,
