@@ -210,7 +210,8 @@ impl Server {
         let mut next_events = loader.at;
         loop {
             match loader.input.parse(limits) {
-                Err(e) => return Err(e.0),
+                // What was understood before it comes first, so that the place is told where it is.
+                Err(e) if loader.input.current().is_none() => return Err(e.0),
                 Ok(0) => {
                     let n = file.read(&mut piece).map_err(|e| e.to_string())?;
                     if n == 0 {
@@ -219,7 +220,7 @@ impl Server {
                     loader.input.push(&piece[..n]);
                     continue;
                 }
-                Ok(_) => {}
+                Ok(_) | Err(_) => {}
             }
             let Some(argv) = loader.input.current() else { continue };
             if argv.get(0).starts_with(b"#") {
@@ -282,8 +283,9 @@ impl Loader {
         let colon = rest.iter().position(|c| *c == b':');
         self.position = colon.and_then(|c| {
             let id = <ReplId>::try_from(&rest[..c]).ok()?;
-            let offset = std::str::from_utf8(&rest[c + 1..]).ok()?.parse().ok()?;
-            Some(Position { id, offset, stream_db: None })
+            // An offset is a positive number of 63 bits: the bytes that follow can be added to it.
+            let offset: i64 = std::str::from_utf8(&rest[c + 1..]).ok()?.parse().ok()?;
+            Some(Position { id, offset: u64::try_from(offset).ok()?, stream_db: None })
         });
     }
 }
