@@ -290,3 +290,27 @@ fn a_primary_that_sends_a_changed_byte_does_its_replica_no_harm() {
         }
     }
 }
+
+const FULL: &str = "+FULLRESYNC 0123456789abcdef0123456789abcdef01234567";
+
+#[test]
+fn a_primary_that_begins_its_snapshot_with_an_endless_line_is_left() {
+    let endless = [format!("{FULL} 7\r\n").as_bytes(), &[b'$'; 180_000]].concat();
+    let mut s = replica(DisklessLoad::Disabled);
+    s.follow(&[GREETING, &endless].concat());
+    let link = s.server.repl.link.as_ref().unwrap();
+    assert!(!link.is_receiving() && link.input.capacity() < 150_000, "{} bytes were held", link.input.capacity());
+}
+
+#[test]
+fn a_primary_at_the_end_of_numbers_is_not_followed() {
+    let good = std::fs::read(data("stream/valkey-9.1-disk")).unwrap();
+    let snapshot = &good[good.iter().position(|c| *c == b'\n').unwrap() + 1..];
+    let at = |offset: u64| {
+        let mut s = replica(DisklessLoad::Disabled);
+        s.follow(&[GREETING, format!("{FULL} {offset}\r\n").as_bytes(), snapshot].concat());
+        s.server.repl.history.offset
+    };
+    assert!(at(1000) > 1000);
+    assert_eq!(at(u64::MAX), 0);
+}

@@ -21,8 +21,8 @@ use crate::{log_notice, log_warning};
 const IDLE_TAIL_MS: i64 = 1000;
 /// Milliseconds between attempts.
 const RETRY_MS: i64 = 1000;
-/// The longest line that a primary may answer in the handshake.
-const LINE_MAX: usize = 64 * 1024;
+/// The longest line that a primary may answer in the handshake, or begin a snapshot with.
+pub(super) const LINE_MAX: usize = 64 * 1024;
 
 /// How far the link is.
 #[derive(Debug)]
@@ -457,7 +457,8 @@ impl Server {
         let verb = words.next().unwrap_or_default();
         if verb == "+FULLRESYNC" || (self.repl.link.as_ref().is_some_and(|l| l.old_primary) && line.starts_with('$')) {
             let id = words.next().and_then(|w| <[u8; 40]>::try_from(w.as_bytes()).ok());
-            let offset = words.next().and_then(|w| w.parse::<u64>().ok());
+            // A positive number of 63 bits: what follows can be added to it.
+            let offset = words.next().and_then(|w| w.parse::<i64>().ok()).and_then(|offset| u64::try_from(offset).ok());
             self.failover_answered(true);
             return match (id, offset) {
                 (Some(id), Some(offset)) => {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ReplId;
-use super::link::Phase;
 use crate::config::{DisklessLoad, NotifyEvents};
 use crate::keyspace::{ExpiryRule, Keyspace};
+use super::link::{LINE_MAX, Phase};
 use crate::net::Stream;
 use crate::persistence::load::{Aside, Into};
 use crate::persistence::rdb::load::Summary;
@@ -101,6 +101,9 @@ impl Server {
                         ),
                     }
                     return self.receive_payload();
+                }
+                if link.input.len() > LINE_MAX {
+                    return Err("Bad protocol from PRIMARY: the snapshot begins with an endless line".to_owned());
                 }
             } else {
                 return self.receive_payload();
