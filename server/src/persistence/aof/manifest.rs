@@ -196,7 +196,9 @@ fn parse_line(line: &mut [u8]) -> Result<Part, &'static str> {
     for pair in words.chunks_exact(2) {
         let [key, value] = pair else { continue };
         match key.as_str() {
-            "file" if value.contains('/') => return Err("File can't be a path, just a filename"),
+            "file" if value.contains('/') || matches!(value.as_str(), "" | "." | "..") => {
+                return Err("File can't be a path, just a filename");
+            }
             "file" => name = Some(value.clone()),
             "seq" => seq = value.parse().ok(),
             "type" => {
@@ -255,6 +257,8 @@ mod tests {
             ("file x seq 1 type z\n", 1),
             ("file x seq 1 type b\nfile y seq\n", 2),
             ("file ../x seq 1 type b\n", 1),
+            ("file \"\" seq 1 type b\n", 1),
+            ("file .. seq 1 type b\n", 1),
             ("file x seq 2 type i\nfile y seq 1 type i\nfile z seq 3 type i\n", 2),
             ("# c\nfile x seq 1 type b\nfile y seq 2 type b\nfile z seq 3 type i\n", 3),
             ("file x seq 1 type i\n\nfile y seq 2 type i\n", 2),
