@@ -112,6 +112,8 @@ pub fn load<R: Read, S: Sink>(source: R, sink: &mut S, options: &LoadOptions<'_>
     let mut parser = Parser::new(reader, options.version_check)?;
     parser.reader.observer().0.accepted();
     let mut counts = Counts::default();
+    // Keys that the input can hold and none of its databases has announced yet.
+    let mut room = options.size.map_or(MAX_PRESIZE, |size| size / MIN_KEY_BYTES);
     loop {
         let refused = match parser.next_item()? {
             Item::Key(head) => {
@@ -121,8 +123,8 @@ pub fn load<R: Read, S: Sink>(source: R, sink: &mut S, options: &LoadOptions<'_>
             Item::Aux => parser.reader.observer().0.aux(&parser.name, &parser.text),
             Item::SelectDb(db) => parser.reader.observer().0.select_db(db),
             Item::Resize { keys, expires } => {
-                let possible = options.size.map_or(MAX_PRESIZE, |size| size / MIN_KEY_BYTES);
-                let keys = keys.min(possible);
+                let keys = keys.min(room);
+                room -= keys;
                 parser.reader.observer().0.resize(keys, expires.min(keys));
                 Ok(())
             }

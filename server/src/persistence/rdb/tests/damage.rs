@@ -142,3 +142,12 @@ fn absurd_counts_cost_neither_time_nor_memory() {
         assert!(!check_unchecked(&bytes));
     }
 }
+
+#[test]
+fn all_databases_together_announce_no_more_keys_than_the_file_can_hold() {
+    let announced = b"\xfe\x00\xfb\x80\xff\xff\xff\xff\x80\xff\xff\xff\xff";
+    let bytes = file(&announced.repeat(100));
+    let sizes = loaded(&bytes).sizes;
+    assert_eq!(sizes.len(), 100);
+    assert!(sizes.iter().map(|(keys, _)| keys).sum::<u64>() <= bytes.len() as u64 / 3);
+}
