@@ -19,8 +19,6 @@ use crate::{log_debug, log_notice, log_warning};
 const PIECE: usize = 64 * 1024;
 /// Pieces that are read in one go.
 const PIECES_PER_TURN: usize = 16;
-/// The longest line that a primary may answer.
-const LINE_MAX: usize = 64 * 1024;
 
 /// How far the main channel is.
 #[derive(Debug, PartialEq, Eq)]
@@ -216,7 +214,7 @@ impl Server {
                         }
                         continue;
                     }
-                    if main.input.len() > LINE_MAX {
+                    if main.input.len() > super::link::LINE_MAX {
                         return Err("the PRIMARY answered with something endless".to_owned());
                     }
                     main.input.reserve(4096);

@@ -150,8 +150,7 @@ impl Server {
             aof.manifest.live().skip(1).filter_map(|p| fs::metadata(dir.join(&p.name)).ok()).map(|m| m.len()).sum();
         aof.size = base_size + increments;
         aof.base_size = aof.size;
-        // Unlinking a large file takes time: elsewhere.
-        self.bio.free(RemoveOnDrop(gone));
+        self.remove_files(gone);
         Ok(())
     }
 
@@ -169,9 +168,20 @@ impl Server {
         if !gone.is_empty() {
             next.store(&dir, &stem).map_err(|e| format!("writing the AOF manifest: {e}"))?;
             self.persistence.aof.manifest = next;
-            self.bio.free(RemoveOnDrop(gone));
+            self.remove_files(gone);
         }
         Ok(())
+    }
+
+    /// Removes files: their names now, as a new file may get one of them; what is in them, which takes time, elsewhere.
+    fn remove_files(&self, paths: Vec<std::path::PathBuf>) {
+        let files: Vec<File> = paths.iter().filter_map(|path| File::open(path).ok()).collect();
+        for path in &paths {
+            // A file that stays is only a waste of room; it is in no manifest.
+            let _ = fs::remove_file(path);
+        }
+        // The last one to close a file gives its room back.
+        self.bio.free(files);
     }
 
     /// Turns the append-only file on: everything from now on is appended, and a first rewrite writes what was before.
@@ -284,16 +294,4 @@ impl Server {
 
 fn temp_name(pid: u32) -> String {
     format!("temp-rewriteaof-bg-{pid}.aof")
-}
-
-/// Files that are removed when this is dropped, on the background thread.
-struct RemoveOnDrop(Vec<std::path::PathBuf>);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // A file that stays is only a waste of room; it is in no manifest.
-            let _ = fs::remove_file(path);
-        }
-    }
 }
