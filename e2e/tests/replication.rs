@@ -503,3 +503,21 @@ fn a_writable_replica_deletes_what_its_own_clients_made_expire() {
         if size == Reply::Int(1) { Ok(()) } else { Err(format!("{size:?}")) }
     });
 }
+
+#[test]
+fn what_replicaof_said_is_in_the_configuration_that_is_rewritten() {
+    let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let mut replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    follow(&replica, &primary);
+    let shown = replica.line("CONFIG GET replicaof").unwrap().items().unwrap()[1].text().unwrap();
+    assert_eq!(shown, format!("127.0.0.1 {}", primary.port()));
+    assert!(replica.line("CONFIG REWRITE").unwrap().is_ok());
+    assert!(replica.terminate().unwrap().success());
+    replica.launch().unwrap();
+    replica.wait_info("master_link_status", "up").unwrap();
+    assert!(replica.line("REPLICAOF NO ONE").unwrap().is_ok());
+    assert!(replica.line("CONFIG REWRITE").unwrap().is_ok());
+    assert!(replica.terminate().unwrap().success());
+    replica.launch().unwrap();
+    assert_eq!(replica.info("role").unwrap(), "master");
+}

@@ -1,6 +1,7 @@
 //! Changing roles: REPLICAOF and what follows from it.
 
 use super::link::{Link, Phase};
+use crate::config::PrimaryAddress;
 use crate::log::{self, Role};
 use crate::log_notice;
 use crate::server::Server;
@@ -44,6 +45,8 @@ impl Server {
         }
         let link = Link::new(host.to_owned(), port, self.now_ms(), stream_db);
         self.repl.link = Some(link);
+        // For CONFIG GET and CONFIG REWRITE.
+        self.config.replicaof = Some(PrimaryAddress { host: host.as_bytes().to_vec(), port });
         if self.repl.failover.is_none() {
             self.release_waiting_clients();
         }
@@ -95,6 +98,7 @@ impl Server {
         }
         self.close_link();
         self.repl.link = None;
+        self.config.replicaof = None;
         self.restore_idle_stream();
         self.repl.own_keys.clear();
         self.repl.history.branch();
