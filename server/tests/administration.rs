@@ -166,3 +166,23 @@ fn the_memory_limit_is_kept_without_giving_up_more_than_is_needed() {
     assert!(keys > 15_000, "{keys} keys are left");
     assert!(used(&mut client) < limit + (1 << 20));
 }
+
+#[test]
+fn the_score_for_lack_of_memory_follows_the_role() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let score = || -> i32 {
+        let text = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", server.pid())).unwrap();
+        text.trim().parse().unwrap()
+    };
+    let before = score();
+    let mut told = |command: &str, above: i32| {
+        assert_eq!(client.ask(command), "OK", "{command}");
+        assert_eq!(score(), (before + above).min(1000), "{command}");
+    };
+    told("CONFIG SET oom-score-adj-values \"10 20 30\"", 0);
+    told("CONFIG SET oom-score-adj yes", 10);
+    told("REPLICAOF 127.0.0.1 1", 20);
+    told("REPLICAOF NO ONE", 10);
+    told("CONFIG SET oom-score-adj no", 0);
+}

@@ -160,7 +160,7 @@ choices! {
     OomScoreAdj {
         /// Left alone.
         No = "no",
-        /// `oom-score-adj-values` are added to the score at start.
+        /// `oom-score-adj-values` are added to the score of before.
         Relative = "yes" | "relative",
         /// `oom-score-adj-values` are the score.
         Absolute = "absolute",

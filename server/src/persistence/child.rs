@@ -100,6 +100,7 @@ impl Child {
                 sys::die_with_parent();
                 sys::default_signals();
                 crate::log::set_role(crate::log::Role::Child);
+                crate::server::oom::of_child();
                 drop(read);
                 let reporter = Reporter { pipe: write, sent: Cell::new(0) };
                 let code = match body(&reporter) {

@@ -53,6 +53,7 @@ impl Server {
         self.repl.stream_db = None;
         self.update_expiry_rule();
         log::set_role(Role::Replica);
+        self.adapt_oom_score();
         self.drive_link();
     }
 
@@ -119,6 +120,7 @@ impl Server {
         self.update_expiry_rule();
         log::set_role(Role::Primary);
         self.resume_aof();
+        self.adapt_oom_score();
     }
 
     /// Closes the link, whatever its state; what was received of a snapshot is dropped.

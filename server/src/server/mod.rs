@@ -10,6 +10,7 @@ pub mod eviction;
 pub mod histogram;
 pub mod io;
 pub mod latency;
+pub mod oom;
 pub mod pause;
 pub mod propagation;
 pub mod shutdown;
@@ -131,6 +132,8 @@ pub struct Server {
     pub skip_checksum: bool,
     /// Unix time in ms at which the allocator was last asked because memory was full.
     pub memory_asked_ms: i64,
+    /// The kernel's out-of-memory score of before we set it.
+    pub oom_score_before: Option<i32>,
     /// A shutdown that waits for replicas.
     pub shutdown: Option<shutdown::Shutdown>,
     /// A shutdown that a signal asked for while the first append-only file is being written.

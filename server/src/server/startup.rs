@@ -120,6 +120,7 @@ impl Server {
             loaded_position: None,
             skip_checksum: false,
             memory_asked_ms: 0,
+            oom_score_before: None,
             shutdown: None,
             shutdown_wanted: None,
             poll,
@@ -141,6 +142,7 @@ impl Server {
         server.apply_all_config();
         server.load_users_at_start(&users)?;
         server.configure_tls()?;
+        server.adapt_oom_score();
         server.listen()?;
         server.write_pidfile();
         logo(&server);

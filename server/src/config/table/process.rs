@@ -53,9 +53,9 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Milliseconds without progress after which the log says where the server is; 0 for never.
     watchdog_period: u32 = 0, "watchdog-period", number(0, INT_MAX), Watchdog, NoEffectHere, Hidden;
     /// Whether the kernel's out-of-memory score is set.
-    oom_score_adj: OomScoreAdj = OomScoreAdj::No, "oom-score-adj", one_of(), OomScore, NoEffectHere;
+    oom_score_adj: OomScoreAdj = OomScoreAdj::No, "oom-score-adj", one_of(), OomScore, Acts;
     /// The scores: primary, replica, child.
-    oom_score_adj_values: [i32; 3] = [0, 200, 800], "oom-score-adj-values", OomScores, OomScore, NoEffectHere;
+    oom_score_adj_values: [i32; 3] = [0, 200, 800], "oom-score-adj-values", OomScores, OomScore, Acts;
     /// Turns transparent huge pages off for the process.
     disable_thp: bool = true, "disable-thp", flag(), None, NoEffectHere, Immutable;
     /// Locale of comparisons of text.
