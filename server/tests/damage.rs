@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use in_process::InProcess;
 use valkey_server::config::DisklessLoad;
 use valkey_server::data::table::Keyed;
+use valkey_server::persistence::load::Into;
 
 fn data(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(folder)
@@ -75,7 +76,7 @@ fn a_snapshot_of_any_server_cut_short_is_refused_at_its_end() {
         let step = bytes.len().div_ceil(SMALL);
         for cut in (0..bytes.len()).step_by(step) {
             s.reset();
-            let why = s.server.load_rdb(&bytes[..cut], cut as u64).unwrap_err();
+            let why = s.server.load_rdb(&bytes[..cut], cut as u64, Into::Present).unwrap_err();
             assert!(place(&why) <= cut as u64, "{name} cut at {cut}: {why}");
         }
     }
@@ -89,7 +90,7 @@ fn a_snapshot_of_any_server_with_a_changed_byte_is_refused_or_holds_values_that_
     for (name, bytes) in files("rdb").into_iter().filter(|(_, bytes)| bytes.len() < SMALL) {
         for (at, bad) in changed(&bytes) {
             s.reset();
-            match s.server.load_rdb(&bad[..], bad.len() as u64) {
+            match s.server.load_rdb(&bad[..], bad.len() as u64, Into::Present) {
                 Ok(_) => {
                     look_at_everything(&mut s);
                     loaded += 1;
@@ -111,7 +112,7 @@ fn a_payload_with_a_changed_byte_or_cut_short_is_refused_or_makes_a_value_that_b
     for name in ["rdb/valkey-9.1-values.rdb", "rdb/valkey-9.1-field-ttl.rdb"] {
         let bytes = std::fs::read(data(name)).unwrap();
         s.reset();
-        s.server.load_rdb(&bytes[..], bytes.len() as u64).unwrap();
+        s.server.load_rdb(&bytes[..], bytes.len() as u64, Into::Present).unwrap();
         let names: Vec<Vec<u8>> = s.server.keyspace.db(0).iter().map(|e| e.key().to_vec()).collect();
         for name in names {
             let answer = s.ask(&[b"DUMP", &name]);

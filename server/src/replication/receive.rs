@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ReplId;
+use super::link::{LINE_MAX, Phase};
 use crate::config::{DisklessLoad, NotifyEvents};
 use crate::keyspace::{ExpiryRule, Keyspace};
-use super::link::{LINE_MAX, Phase};
 use crate::net::Stream;
 use crate::persistence::load::{Aside, Into};
 use crate::persistence::rdb::load::Summary;
