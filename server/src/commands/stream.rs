@@ -91,10 +91,10 @@ fn xadd(ctx: &mut Ctx<'_>) -> CommandResult {
     reply.bulk(id_text.as_bytes());
     db.modified(key, NotifyEvents::STREAM, "xadd");
     let mut rewritten = Rewritten::default();
-    if let Some(trimming) = &options.trimming {
-        if trim(db, key, trimming, &mut rewritten)? > 0 {
-            db.notify(NotifyEvents::STREAM, "xtrim", key);
-        }
+    if let Some(trimming) = &options.trimming
+        && trim(db, key, trimming, &mut rewritten)? > 0
+    {
+        db.notify(NotifyEvents::STREAM, "xtrim", key);
     }
     if !matches!(options.id, NewId::Given(_)) {
         rewritten.0.push((options.id_at, id_text));

@@ -1,7 +1,7 @@
 //! What stream commands have in common in their arguments: ids, ranges of ids, how to trim.
 
+use super::Ctx;
 use super::error::{CommandError, SYNTAX};
-use super::{Ctx, error};
 use crate::data::stream::{StreamId, Trim};
 use crate::resp::number::parse_i64;
 
@@ -223,10 +223,10 @@ pub(super) fn int_or(ctx: &Ctx<'_>, i: usize, error: &'static str) -> Result<i64
     parse_i64(ctx.arg(i)).ok_or(CommandError::fixed(error))
 }
 
-/// The error that there is no such group, or no such key.
-pub(super) fn no_group(key: &[u8], group: &[u8], where_: &str) -> CommandError {
-    error::CommandError::bytes(
-        [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'", where_.as_bytes()].concat(),
+/// The error that there is no such group, or no such key; `when` follows.
+pub(super) fn no_group(key: &[u8], group: &[u8], when: &str) -> CommandError {
+    CommandError::bytes(
+        [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'", when.as_bytes()].concat(),
     )
 }
 

@@ -160,9 +160,9 @@ fn deadline(ctx: &Ctx<'_>, i: usize) -> Result<Option<i64>, CommandError> {
     }
 }
 
-/// Starts the answer of so many streams.
-fn reply_streams(reply: &mut ReplyBuf, streams: usize) {
-    if reply.resp3() { reply.map(streams) } else { reply.array(streams) }
+/// What starts the answer of some streams.
+fn header(reply: &ReplyBuf) -> fn(&mut ReplyBuf, usize) {
+    if reply.resp3() { ReplyBuf::map } else { ReplyBuf::array }
 }
 
 /// Starts the answer of one stream.
@@ -182,7 +182,7 @@ fn xread(ctx: &mut Ctx<'_>) -> CommandResult {
         from.push(From::After(match text {
             b"$" => last.unwrap_or_default(),
             b"+" => match last {
-                Some(last) => last.previous().ok_or(CommandError::fixed("ERR the stream last element ID is 0-0"))?,
+                Some(last) => last.previous().unwrap_or_default(),
                 None => StreamId::MIN,
             },
             b">" => {
@@ -210,7 +210,7 @@ fn xread(ctx: &mut Ctx<'_>) -> CommandResult {
         query.wait(ctx, &from);
         return Ok(());
     }
-    reply_streams(reply, ready.len());
+    header(reply)(reply, ready.len());
     for (key, start) in ready {
         reply_key(reply, key);
         match db.get_stream(key)? {
@@ -219,13 +219,6 @@ fn xread(ctx: &mut Ctx<'_>) -> CommandResult {
         }
     }
     Ok(())
-}
-
-/// A stream that has something for a consumer.
-struct Ready<'a> {
-    key: &'a [u8],
-    from: From,
-    consumer: ConsumerId,
 }
 
 fn xreadgroup(ctx: &mut Ctx<'_>) -> CommandResult {
@@ -256,42 +249,39 @@ fn xreadgroup(ctx: &mut Ctx<'_>) -> CommandResult {
     let (db, reply) = (server.keyspace.db_mut(db_number), &mut ctx.client.reply);
     let mut teller =
         Teller { to: listened_to.then_some(&mut server.propagation), db: db_number, key: b"", group: group_name };
-    let mut ready = Vec::new();
-    for (i, from) in query.keys_at().zip(&from) {
-        let key = argv.get(i);
-        let Some((consumer, new)) = see_consumer(db, key, group_name, consumer_name, now_ms)? else { continue };
-        if new && query.no_ack {
-            // Nothing else would tell of it.
+    // A stream may be named twice: what the first mention takes, the second has not.
+    let (start, mut served) = (reply.position(), 0);
+    reply.deferred(header(reply), |reply| {
+        for (i, from) in query.keys_at().zip(&from) {
+            let key = argv.get(i);
+            let Ok(Some((consumer, new))) = see_consumer(db, key, group_name, consumer_name, now_ms) else { continue };
             teller.key = key;
-            teller.consumer(consumer_name);
-        }
-        let Some((log, group)) = db.write_stream(key)?.and_then(|stream| stream.log_and_group(group_name)) else {
-            continue;
-        };
-        let has_new = || log.last_entry_id().is_some_and(|last| last > group.last_id);
-        if *from != From::New || has_new() {
-            ready.push(Ready { key, from: *from, consumer });
-        }
-    }
-    if ready.is_empty() {
-        query.wait(ctx, &from);
-        return Ok(());
-    }
-    reply_streams(reply, ready.len());
-    for Ready { key, from, consumer } in ready {
-        reply_key(reply, key);
-        teller.key = key;
-        let Some((log, group)) = db.write_stream(key)?.and_then(|stream| stream.log_and_group(group_name)) else {
-            reply.array(0);
-            continue;
-        };
-        match from {
-            From::After(after) => reply_history(reply, log, group, consumer, after, query.count, now_ms),
-            From::New => {
-                Delivery { log, group, consumer, now_ms, no_ack: query.no_ack }.deliver(reply, query.count, &mut teller)
+            if new && query.no_ack {
+                // Nothing else would tell of it.
+                teller.consumer(consumer_name);
             }
+            let Ok(Some(stream)) = db.write_stream(key) else { continue };
+            let Some((log, group)) = stream.log_and_group(group_name) else { continue };
+            match *from {
+                From::After(after) => {
+                    reply_key(reply, key);
+                    reply_history(reply, log, group, consumer, after, query.count, now_ms);
+                }
+                From::New if log.last_entry_id().is_some_and(|last| last > group.last_id) => {
+                    reply_key(reply, key);
+                    let delivery = Delivery { log, group, consumer, now_ms, no_ack: query.no_ack };
+                    delivery.deliver(reply, query.count, &mut teller);
+                }
+                From::New => continue,
+            }
+            served += 1;
+            db.add_dirty(1);
         }
-        db.add_dirty(1);
+        served
+    });
+    if served == 0 {
+        reply.truncate(start);
+        query.wait(ctx, &from);
     }
     Ok(())
 }

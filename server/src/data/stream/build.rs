@@ -16,7 +16,7 @@ pub struct Malformed(pub &'static str);
 #[derive(Debug)]
 pub struct Builder {
     stream: Stream,
-    /// Whether ids are checked to be in order.
+    /// Whether counts, and the order of ids, are checked.
     check: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct History {
 }
 
 impl Builder {
-    /// An empty stream. With `check`, entries out of order are refused.
+    /// An empty stream. With `check`, wrong counts and entries out of order are refused; without, counts are put right.
     pub fn new(check: bool) -> Self {
         Builder { stream: Stream::new(), check }
     }
@@ -66,11 +66,11 @@ impl Builder {
     /// Takes the totals, when all nodes are there.
     ///
     /// # Errors
-    /// If there cannot be so many entries, or, where that is checked, if entries are out of order.
+    /// If there cannot be so many entries, or, where that is checked, there are not so many or they are out of order.
     pub fn totals(&mut self, totals: Totals) -> Result<(), Malformed> {
         let check = self.check;
         let log = self.stream.log_mut();
-        if totals.len > 0 && log.node_count() == 0 {
+        if totals.len > 0 && log.node_count() == 0 || check && totals.len != log.len {
             return Err(Malformed("Stream length inconsistent with rax entries"));
         }
         log.last_id = totals.last_id;
@@ -159,8 +159,12 @@ impl ConsumerBuilder<'_> {
     /// # Errors
     /// If that is not pending, or was given to a consumer before.
     pub fn assign(&mut self, id: StreamId) -> Result<(), Malformed> {
-        let missing = Malformed("Consumer entry not found in group global PEL");
-        let (delivered_at, deliveries) = self.builder.unassigned.remove(&id).ok_or(missing)?;
+        let (delivered_at, deliveries) = self.builder.unassigned.remove(&id).ok_or_else(|| {
+            Malformed(match self.builder.group.pending().contains_key(&id) {
+                true => "Duplicated consumer PEL entry loading a stream consumer group",
+                false => "Consumer entry not found in group global PEL",
+            })
+        })?;
         self.builder.group.assign(id, Pending { consumer: self.consumer, delivered_at, deliveries });
         Ok(())
     }

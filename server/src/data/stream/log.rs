@@ -304,7 +304,8 @@ impl Log {
             return None;
         }
         if self.max_deleted.is_zero() || self.max_deleted < self.first_id {
-            if id < self.first_id {
+            // Between the last deletion and the first entry, or before all: nothing can be missing but what is known to be.
+            if id < self.first_id && (id.is_zero() || id >= self.max_deleted) {
                 return Some(self.added.wrapping_sub(self.len));
             }
             if id == self.first_id {
@@ -314,9 +315,9 @@ impl Log {
         None
     }
 
-    /// Whether an entry from this id on may have been deleted while ones before it remain.
+    /// Whether an entry from this id on was deleted.
     pub fn has_gap_from(&self, id: StreamId) -> bool {
-        self.len > 0 && !self.max_deleted.is_zero() && self.first_id <= self.max_deleted && id <= self.max_deleted
+        self.len > 0 && !self.max_deleted.is_zero() && id <= self.max_deleted
     }
 
     /// Bytes on the heap; `samples` nodes are measured and the rest estimated from them (0: all are measured).

@@ -160,8 +160,8 @@ impl Node {
         Fields { names, rest: self.0.iter_from(record.body), left: record.fields }
     }
 
-    /// Takes a listpack from outside, if it is laid out as a node. Counts that are wrong are put right: some versions of Redis wrote
-    /// such. With `check`, and `base` the node's id, ids of entries that live must ascend.
+    /// Takes a listpack from outside, if it is laid out as a node. With `check`, and `base` the node's id, ids of entries that live must
+    /// ascend, and the counts must be right; else wrong ones are put right, because some versions of Redis wrote such.
     pub fn from_listpack(mut listpack: Listpack, base: StreamId, check: bool) -> Option<Self> {
         let (live, deleted) = validate(&listpack, base, check)?;
         let first = listpack.first()?;
@@ -282,7 +282,7 @@ impl ExactSizeIterator for Fields<'_> {}
 fn validate(listpack: &Listpack, base: StreamId, check: bool) -> Option<(i64, i64)> {
     let mut iter = listpack.iter();
     let int = |iter: &mut listpack::Iter<'_>| iter.next()?.as_int();
-    let total = int(&mut iter)?.checked_add(int(&mut iter)?)?;
+    let stated = (int(&mut iter)?, int(&mut iter)?);
     let names = usize::try_from(int(&mut iter)?).ok()?;
     if names > 0 {
         iter.nth(names - 1)?;
@@ -315,5 +315,6 @@ fn validate(listpack: &Listpack, base: StreamId, check: bool) -> Option<(i64, i6
         }
         last = Some(id);
     }
-    (total == live + deleted && listpack.byte_len() <= MAX_BYTES).then_some((live, deleted))
+    let counts_fit = if check { stated == (live, deleted) } else { stated.0.checked_add(stated.1)? == live + deleted };
+    (counts_fit && listpack.byte_len() <= MAX_BYTES).then_some((live, deleted))
 }

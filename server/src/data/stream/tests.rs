@@ -205,6 +205,10 @@ fn a_lag_is_told_where_it_can_be_known() {
     assert_eq!(lag(&stream, 8, Some(8)), Some(2));
     stream.log_mut().trim(Trim::MinId(id(9, 0)), false, 0);
     assert_eq!(lag(&stream, 0, None), Some(2));
+    assert_eq!(lag(&stream, 5, None), None);
+    assert_eq!(lag(&stream, 5, Some(5)), None);
+    assert_eq!(lag(&stream, 7, None), Some(2));
+    assert_eq!(lag(&stream, 8, None), Some(2));
     stream.log_mut().trim(Trim::MaxLen(0), false, 0);
     assert_eq!(lag(&stream, 3, None), Some(0));
     assert_eq!(Stream::new().lag(&Group::new(id(9, 9), Some(5))), Some(0));
@@ -315,8 +319,10 @@ fn a_node_from_a_file_must_be_laid_out_as_one() {
 }
 
 #[test]
-fn counts_that_do_not_fit_the_entries_are_put_right() {
-    let stream = built(listpack(&[0, 2, 1, 7, 0, 2, 0, 0, 8, 4, 3, 0, 1, 8, 4]), true).unwrap();
+fn counts_that_do_not_fit_the_entries_are_put_right_unless_they_are_checked() {
+    let wrong = listpack(&[0, 2, 1, 7, 0, 2, 0, 0, 8, 4, 3, 0, 1, 8, 4]);
+    assert!(built(wrong.clone(), true).is_err());
+    let stream = built(wrong, false).unwrap();
     let node = stream.log().nodes().next().unwrap().1;
     assert_eq!((node.at(0), node.at(1)), (Some(Elem::Int(1)), Some(Elem::Int(1))));
     assert_eq!(stream.log().len(), 1);
@@ -335,10 +341,12 @@ fn entries_out_of_order_are_refused_where_that_is_checked_and_harmless_where_not
         log.trim(Trim::MaxLen(0), false, 0);
         assert_eq!(log.len(), 0);
     }
-    // A last id that is not the last.
-    let mut builder = Builder::new(true);
-    builder.node(id(5, 0), listpack(&[1, 0, 0, 0, 2, 0, 0, 3])).unwrap();
-    assert!(builder.totals(Totals { len: 1, last_id: id(4, 0), history: None }).is_err());
+    // A last id that is not the last, and a length that is not the length.
+    for (len, last_id, good) in [(1, id(4, 9), false), (2, id(9, 0), false), (1, id(5, 0), true)] {
+        let mut builder = Builder::new(true);
+        builder.node(id(5, 0), listpack(&[1, 0, 0, 0, 2, 0, 0, 3])).unwrap();
+        assert_eq!(builder.totals(Totals { len, last_id, history: None }).is_ok(), good);
+    }
 }
 
 #[test]
