@@ -122,8 +122,8 @@ impl Connection {
             Target::Tcp(host, _) => host,
             Target::Unix(_) => "",
         };
-        let tls = tls.map(|options| options.session(host)).transpose()?;
-        let stream = match target {
+        let mut tls = tls.map(|options| options.session(host)).transpose()?;
+        let mut stream = match target {
             Target::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
             Target::Tcp(host, port) => {
                 let mut addresses: Vec<SocketAddr> = (host.as_str(), *port).to_socket_addrs()?.collect();
@@ -138,6 +138,9 @@ impl Connection {
                 Stream::Tcp(stream)
             }
         };
+        if let Some(tls) = &mut tls {
+            tls.handshake(&mut stream)?;
+        }
         Ok(Self { stream, tls, parser: Parser::default(), out: Vec::new() })
     }
 

@@ -58,12 +58,14 @@ impl Client {
 
     /// Bytes of its queued commands.
     pub fn transaction_memory(&self) -> usize {
-        self.transaction.as_ref().map_or(0, |t| t.queue.iter().map(|(_, argv)| argv.heap_size()).sum())
+        self.transaction.as_ref().map_or(0, |t| t.memory)
     }
 
-    /// Bytes that it holds: itself, its buffers, its queue.
+    /// Bytes that it holds: itself, its buffers, its queue, and what others keep for it.
     pub fn memory(&self) -> usize {
-        size_of::<Client>() + self.query.capacity() + self.reply.capacity() + self.transaction_memory()
+        let kept = self.bookkeeping;
+        let buffers = self.query.capacity() + self.reply.capacity() + self.transaction_memory();
+        size_of::<Client>() + buffers + kept.subscriptions + kept.watched + kept.prefixes
     }
 }
 
@@ -114,7 +116,7 @@ impl Server {
         put("obl", &size(own));
         put("oll", &number(i64::from(beyond > 0)));
         put("omem", beyond.to_string().as_bytes());
-        put("tot-mem", &size(client.memory() + self.tracking.memory_of(client.id) + argv_memory));
+        put("tot-mem", &size(client.memory() + argv_memory));
         put("events", if client.interest == Interest::ReadWrite { b"rw" } else { b"r" });
         put("cmd", client.last_command.map_or("NULL", |row| row.full_name.as_str()).as_bytes());
         put("user", client.user_name());

@@ -87,6 +87,8 @@ pub struct Transaction {
     pub queue: Vec<(&'static Row, OwnedArgv)>,
     /// The database that a queued SELECT selects.
     pub db: Option<usize>,
+    /// Bytes of their arguments.
+    pub memory: usize,
     /// Flags of all of them together, to tell whether EXEC writes.
     pub flags: crate::commands::Flags,
 }
@@ -97,6 +99,20 @@ impl Transaction {
         self.queue.iter().all(|(row, _)| row.command.flags.contains(flags))
     }
 }
+
+/// Bytes that others keep for a client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bookkeeping {
+    /// Its subscriptions.
+    pub subscriptions: usize,
+    /// The keys that it watches.
+    pub watched: usize,
+    /// The prefixes of keys that it caches.
+    pub prefixes: usize,
+}
+
+/// What a name costs that is kept in a table and in a client's own list.
+pub const NAME_OVERHEAD: usize = 64;
 
 /// One connection, or a stand-in for one (`stream` is `None`).
 #[derive(Debug)]
@@ -151,6 +167,10 @@ pub struct Client {
     pub active_ms: i64,
     /// The last command.
     pub last_command: Option<&'static Row>,
+    /// See [`Bookkeeping`].
+    pub bookkeeping: Bookkeeping,
+    /// Bytes that the registry has counted for it.
+    pub counted: usize,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes written.
@@ -196,6 +216,8 @@ impl Client {
             created_ms: now_ms,
             active_ms: now_ms,
             last_command: None,
+            bookkeeping: Bookkeeping::default(),
+            counted: 0,
             bytes_in: 0,
             bytes_out: 0,
             commands: 0,

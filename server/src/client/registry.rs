@@ -13,6 +13,8 @@ pub struct Clients {
     free: Vec<u32>,
     freed: Vec<u32>,
     last_id: ClientId,
+    /// Bytes of all but replicas and our primary.
+    memory: usize,
     /// Slots of clients with output to send.
     pub to_write: Vec<u32>,
     /// Slots of clients whose buffered input is to be taken up again.
@@ -39,6 +41,7 @@ impl Clients {
             self.slots.len() as u32 - 1
         });
         client.slot = slot;
+        self.count(&mut client);
         self.by_id.insert(client.id, slot);
         self.slots[slot as usize] = Some(Box::new(client));
         slot
@@ -74,7 +77,8 @@ impl Clients {
     }
 
     /// Ends a [`take`](Self::take) in which nothing was executed: the caller has seen to output and closing.
-    pub fn put_back_quietly(&mut self, client: Box<Client>) {
+    pub fn put_back_quietly(&mut self, mut client: Box<Client>) {
+        self.count(&mut client);
         let slot = client.slot as usize;
         self.slots[slot] = Some(client);
     }
@@ -82,8 +86,22 @@ impl Clients {
     /// Ends a [`take`](Self::take) by removing the client for good.
     pub fn discard(&mut self, client: &Client) {
         self.by_id.remove(&client.id);
+        self.memory -= client.counted;
         self.freed.push(client.slot);
         self.deferred.retain(|(to, _)| *to != client.id);
+    }
+
+    /// Counts anew what a client holds.
+    fn count(&mut self, client: &mut Client) {
+        let counts = !client.is_replica() && !client.is_primary();
+        let now = if counts { client.memory() } else { 0 };
+        self.memory = self.memory - client.counted + now;
+        client.counted = now;
+    }
+
+    /// Bytes that clients hold, as counted when each was put back last; replicas and our primary do not count.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Notes that a client has output or is to be closed.
@@ -157,6 +175,7 @@ impl Clients {
             Some(mut client) => {
                 client.reply.raw_always(bytes);
                 self.queue_output(&mut client);
+                self.count(&mut client);
                 self.slots[slot as usize] = Some(client);
             }
             None => self.deferred.push((id, bytes.to_vec())),

@@ -132,6 +132,7 @@ pub fn tracking(ctx: &mut Ctx<'_>) -> CommandResult {
         Tracked { mode, redirect: options.redirect, broken: false, noloop: options.noloop, caching: false, prefixes };
     ctx.server.tracking.enable(ctx.client.id, tracked);
     ctx.server.keyspace.set_report_modified(true);
+    ctx.client.bookkeeping.prefixes = ctx.server.tracking.memory_of(ctx.client.id);
     let flags = &mut ctx.client.flags;
     flags.insert(ClientFlags::TRACKING);
     flags.remove(ClientFlags::TRACKING_BROKEN);

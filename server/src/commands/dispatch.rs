@@ -32,7 +32,7 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
         Err(unresolved) => {
             // Who has not logged in learns nothing about commands.
             let open = unresolved.row.is_some_and(|row| row.command.flags.contains(Flags::NO_AUTH));
-            let error = if client.authenticated || open { unresolved.error } else { NO_AUTH };
+            let error = if server.must_log_in(client) && !open { NO_AUTH } else { unresolved.error };
             reject(server, client, unresolved.row, &error);
             return Outcome::Done;
         }
@@ -216,7 +216,9 @@ fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>, flags: Flags) {
     if row.command.name == "select" {
         t.db = parse_i64(argv.get(1)).and_then(|db| usize::try_from(db).ok()).or(t.db);
     }
-    t.queue.push((row, argv.to_owned()));
+    let argv = argv.to_owned();
+    t.memory += argv.heap_size() + size_of::<(&Row, OwnedArgv)>();
+    t.queue.push((row, argv));
     client.reply.simple("QUEUED");
 }
 

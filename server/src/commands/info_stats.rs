@@ -30,7 +30,7 @@ pub const STATS: &[Part] = &[fields! {
     expired_time_cap_reached_count: |v| v.server.keyspace.stats().expire_time_cap_reached,
     expire_cycle_cpu_milliseconds: |v| s(v).expire_us / 1000,
     evicted_keys: |v| v.server.keyspace.stats().evicted,
-    evicted_clients: |_| 0,
+    evicted_clients: |v| s(v).evicted_clients,
     evicted_scripts: |v| s(v).evicted_scripts,
     keyspace_hits: |v| v.server.keyspace.stats().hits,
     keyspace_misses: |v| v.server.keyspace.stats().misses,

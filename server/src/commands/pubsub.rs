@@ -2,6 +2,7 @@
 
 use super::config::container;
 use super::{Command, CommandResult, Ctx, Flags, Group, Keys, help};
+use crate::client::NAME_OVERHEAD;
 use crate::client::pubsub::Kind;
 use crate::glob;
 
@@ -94,6 +95,7 @@ fn subscribe(ctx: &mut Ctx<'_>, kind: Kind) -> CommandResult {
         let name = ctx.arg(i);
         if ctx.client.subscriptions_of(kind).insert(name.into()) {
             ctx.server.pubsub.subscribe(kind, name, ctx.client.id);
+            ctx.client.bookkeeping.subscriptions += name.len() + NAME_OVERHEAD;
         }
         confirm(ctx, kind, "subscribe", Some(name));
     }
@@ -121,6 +123,7 @@ fn unsubscribe(ctx: &mut Ctx<'_>, kind: Kind) -> CommandResult {
 fn forget(ctx: &mut Ctx<'_>, kind: Kind, name: &[u8]) {
     if ctx.client.subscriptions_of(kind).remove(name) {
         ctx.server.pubsub.unsubscribe(kind, name, ctx.client.id);
+        ctx.client.bookkeeping.subscriptions -= name.len() + NAME_OVERHEAD;
     }
     confirm(ctx, kind, "unsubscribe", Some(name));
 }

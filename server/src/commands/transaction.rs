@@ -4,7 +4,7 @@ use super::dispatch::call;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, Row};
 use crate::acl::Denied;
 use crate::acl::log::Context;
-use crate::client::{Client, ClientFlags, Transaction};
+use crate::client::{Client, ClientFlags, NAME_OVERHEAD, Transaction};
 use crate::server::Server;
 
 const BASE: Flags =
@@ -101,6 +101,7 @@ fn watch(ctx: &mut Ctx<'_>) -> CommandResult {
     for i in 1..ctx.argc() {
         let (db, key) = (ctx.client.db, ctx.arg(i));
         ctx.server.keyspace.watch(db, key, ctx.client.id);
+        ctx.client.bookkeeping.watched += key.len() + NAME_OVERHEAD;
     }
     ctx.reply().ok();
     Ok(())

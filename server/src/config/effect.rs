@@ -13,8 +13,6 @@ pub enum Effect {
     AofHistory,
     /// Resizes the replication backlog.
     Backlog,
-    /// Counts clients' memory anew, or stops counting.
-    ClientMemory,
     /// Raises the limit of open files; may fail.
     Clients,
     /// Tells the logs of commands from when on, and how many, they keep.

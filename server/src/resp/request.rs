@@ -58,6 +58,11 @@ pub struct QueryBuf {
     partial: Option<Partial>,
 }
 
+/// Room that each read from a socket has at least.
+const LEAST_AT_ONCE: usize = 16 * 1024;
+/// What a part of a long argument may take that has not come yet.
+const MOST_AT_ONCE: usize = 1024 * 1024;
+
 /// How many commands are parsed ahead of execution.
 const BATCH: usize = 64;
 
@@ -83,14 +88,23 @@ impl QueryBuf {
     /// Those of `read`.
     pub fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>, usize) -> std::io::Result<usize>) -> std::io::Result<usize> {
         self.compact();
-        // A long argument gets its room at once, but no more than what is likely to come soon.
-        let want = match self.partial {
+        // A long argument gets its room at once; a very long one what is likely to come soon.
+        let missing = match self.partial {
             Some(Partial { bulk: Some(n), cursor, .. }) => {
-                (self.parsed + cursor + n + 2).saturating_sub(self.buf.len()).clamp(16 * 1024, 1024 * 1024)
+                (self.parsed + cursor + n + 2).saturating_sub(self.buf.len())
             }
-            _ => 16 * 1024,
+            _ => 0,
         };
-        self.buf.reserve(want);
+        let want = missing.min(MOST_AT_ONCE) + LEAST_AT_ONCE;
+        let (len, free) = (self.buf.len(), self.buf.capacity() - self.buf.len());
+        if missing == 0 {
+            self.buf.reserve(want);
+        } else if free < missing.min(MOST_AT_ONCE) {
+            // Memory of clients is limited, so it is not doubled; by how much it grows keeps the cost of moving it within bounds.
+            self.buf.reserve_exact(want.max(len / 4));
+        } else {
+            self.buf.reserve(LEAST_AT_ONCE);
+        }
         let room = self.buf.capacity() - self.buf.len();
         read(&mut self.buf, room)
     }

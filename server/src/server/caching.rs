@@ -117,6 +117,7 @@ impl Server {
     /// A client caches no more.
     pub fn stop_tracking(&mut self, client: &mut Client) {
         self.tracking.disable(client.id);
+        client.bookkeeping.prefixes = 0;
         client.flags -= ClientFlags::TRACKING | ClientFlags::TRACKING_BROKEN | ClientFlags::TRACKING_BROADCAST;
         self.keyspace.set_report_modified(!self.tracking.is_idle());
     }

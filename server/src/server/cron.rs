@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// Idle clients (`timeout`), and ordinary clients beyond their soft output limit.
-    fn check_clients(&mut self, now: i64) {
+    pub fn check_clients(&mut self, now: i64) {
         let idle_limit = i64::from(self.config.timeout) * 1000;
         let limits = self.config.client_output_buffer_limit;
         let mut close = Vec::new();

@@ -296,11 +296,13 @@ impl Server {
     pub fn unwatch_all(&mut self, client: &mut Client) {
         self.keyspace.unwatch(client.id);
         client.flags -= ClientFlags::DIRTY_CAS;
+        client.bookkeeping.watched = 0;
     }
 
     /// Drops all subscriptions of a client.
     pub fn forget_subscriptions(&mut self, client: &mut Client) {
         let id = client.id;
+        client.bookkeeping.subscriptions = 0;
         for name in std::mem::take(&mut client.channels) {
             self.pubsub.unsubscribe(pubsub::Kind::Channel, &name, id);
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::latency::Event;
+use crate::client::{Client, ClientFlags, ClientId};
 
 /// How often the allocator is asked while memory is full, in ms.
 const ASK_AGAIN_MS: i64 = 10;
@@ -45,6 +46,40 @@ impl Server {
             }
         }
         true
+    }
+
+    /// Closes clients, the largest first, until all together hold less than `maxmemory-clients`. Once a turn.
+    pub fn evict_clients(&mut self) {
+        let limit = match self.config.maxmemory_clients {
+            // A percentage.
+            share if share < 0 => self.config.maxmemory / 100 * share.unsigned_abs(),
+            bytes => bytes.unsigned_abs(),
+        };
+        if limit == 0 || (self.clients.memory() as u64) < limit {
+            return;
+        }
+        // Those that have too much output go first.
+        self.check_clients(self.now_ms());
+        let going = self.clients.iter().filter(|client| client.flags.contains(ClientFlags::CLOSE_NOW));
+        let going: usize = going.map(|client| client.counted).sum();
+        let mut held = (self.clients.memory() - going) as u64;
+        let evictable = |client: &&Client| {
+            client.counted > 0 && !client.flags.intersects(ClientFlags::NO_EVICT | ClientFlags::CLOSE_NOW)
+        };
+        let mut largest: Vec<(usize, ClientId)> =
+            self.clients.iter().filter(evictable).map(|client| (client.counted, client.id)).collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        for (size, id) in largest {
+            if held < limit {
+                break;
+            }
+            if let Some(client) = self.clients.by_id(id) {
+                crate::log_notice!("Evicting client: {}", String::from_utf8_lossy(&self.client_line(client, 0)));
+            }
+            self.clients.close(id);
+            self.stats.evicted_clients += 1;
+            held -= size as u64;
+        }
     }
 
     /// Whether the memory in use, without what is not counted, is below the limit.

@@ -48,6 +48,7 @@ pub struct Stats {
     pub writes: u64,
     pub client_output_limit_disconnections: u64,
     pub client_query_limit_disconnections: u64,
+    pub evicted_clients: u64,
     pub unexpected_error_replies: u64,
     /// Scripts of EVAL that had to make room for others.
     pub evicted_scripts: u64,

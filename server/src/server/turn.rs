@@ -146,6 +146,7 @@ impl Server {
         }
         self.serve_replicas();
         self.after_acknowledgement_if_any();
+        self.evict_clients();
         self.flush_output();
         self.close_marked();
         self.finish_shutdown_if_ready();

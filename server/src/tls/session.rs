@@ -40,6 +40,18 @@ impl Session {
         Ok(Session { connection: connection.into(), incoming: Vec::new(), open: false })
     }
 
+    /// Waits for the handshake to end, over a socket that blocks.
+    ///
+    /// # Errors
+    /// Those of the socket, and those of the protocol.
+    pub fn handshake(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
+        while self.connection.is_handshaking() {
+            self.send(socket)?;
+            self.receive(socket)?;
+        }
+        self.send(socket)
+    }
+
     /// Reads what the peer sent, `room` bytes at most, and hands it to `put` in pieces; returns how many bytes. 0: it has closed.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// What may wait to be sent to a client before it is disconnected, by class.
     client_output_buffer_limit: OutputLimits = OutputLimits::DEFAULT, "client-output-buffer-limit", OutputBufferLimits, OutputLimits, Acts;
     /// Bytes that all clients together may hold; negative: that percentage of `maxmemory`; 0 for no limit.
-    maxmemory_clients: i64 = 0, "maxmemory-clients", memory_or_percent(LONG_MAX), ClientMemory, NoEffectHere;
+    maxmemory_clients: i64 = 0, "maxmemory-clients", memory_or_percent(LONG_MAX), None, Acts;
     /// Threads that read from and write to clients, the data thread among them.
     io_threads: usize = 1, "io-threads", number(1, 256), IoThreads, NoEffectHere;
     /// Uses the I/O threads even when there is little to do.
