@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::client::ClientId;
 use crate::data::table::hash;
 
+/// A key and who may have it.
+type Readers = (Box<[u8]>, Vec<ClientId>);
+
 /// Keys by their hash, so that any of them can be picked by chance; those of one hash stand together.
 #[derive(Debug, Default)]
 pub struct Table {
-    by_hash: BTreeMap<u64, Vec<(Box<[u8]>, Vec<ClientId>)>>,
+    by_hash: BTreeMap<u64, Vec<Readers>>,
     keys: usize,
     items: usize,
     /// Where to look next for a key to forget.
@@ -46,7 +49,7 @@ impl Table {
     }
 
     /// Forgets some key; returns it and who may have it.
-    pub fn remove_any(&mut self) -> Option<(Box<[u8]>, Vec<ClientId>)> {
+    pub fn remove_any(&mut self) -> Option<Readers> {
         let next = self.by_hash.range(self.cursor..).next().or_else(|| self.by_hash.iter().next())?;
         self.cursor = next.0.wrapping_add(1);
         let key = next.1.first()?.0.clone();
