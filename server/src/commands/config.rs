@@ -75,6 +75,7 @@ fn set_all(server: &mut Server, pairs: &[(&[u8], &[u8])], circumstances: Circums
             }
         }
         server.update_expiry_rule();
+        let why = if *directive == "bind" { "Failed to bind to specified addresses.".to_owned() } else { why };
         return Err(SetError::failed(directive, why));
     }
     // Depends on directives that have no effect of their own.

@@ -108,7 +108,13 @@ fn seconds(seconds: f64) -> String {
 fn listeners(view: &View<'_>, out: &mut String) {
     let config = &view.server.config;
     let mut n = 0;
-    for (kind, name) in [(ListenerKind::Tcp, "tcp"), (ListenerKind::Unix, "unix"), (ListenerKind::Metrics, "metrics")] {
+    let kinds = [
+        (ListenerKind::Tcp, "tcp"),
+        (ListenerKind::Unix, "unix"),
+        (ListenerKind::Tls, "tls"),
+        (ListenerKind::Metrics, "metrics"),
+    ];
+    for (kind, name) in kinds {
         if !view.server.listeners.iter().any(|l| l.kind == kind) {
             continue;
         }
@@ -120,7 +126,11 @@ fn listeners(view: &View<'_>, out: &mut String) {
             for address in &config.bind {
                 let _ = write!(out, ",bind={}", String::from_utf8_lossy(address));
             }
-            let port = if kind == ListenerKind::Tcp { config.port } else { config.metrics_port };
+            let port = match kind {
+                ListenerKind::Tcp => config.port,
+                ListenerKind::Tls => config.tls_port,
+                _ => config.metrics_port,
+            };
             let _ = write!(out, ",port={port}");
         }
         out.push_str("\r\n");

@@ -59,6 +59,7 @@ impl Server {
             Effect::Bind => self.listen_anew().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             Effect::Listen => {
                 self.configure_tls()?;
+                // The log has the details.
                 self.listen_anew().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
             }
             Effect::AppendOnly => self.apply_appendonly()?,
