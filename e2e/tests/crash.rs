@@ -291,3 +291,59 @@ fn what_a_replica_acknowledged_survives_the_kill_of_either() {
         }
     }
 }
+
+/// Half a kilobyte that does not compress.
+fn noise(seed: u64) -> String {
+    let mut dice = Dice(seed * 2 + 1);
+    (0..512).map(|_| char::from(b'0' + dice.below(75) as u8)).collect()
+}
+
+/// Fills a server with a megabyte; returns the number of keys.
+fn fill(server: &Server) -> i64 {
+    let sets: Vec<Vec<String>> = (0..2000).map(|n| vec!["SET".into(), format!("key:{n}"), noise(n)]).collect();
+    server.client().unwrap().pipeline(&sets).unwrap();
+    server.line("DBSIZE").unwrap().int().unwrap()
+}
+
+/// Loads slowly enough to be met at it.
+const SLOWLY: [&str; 4] =
+    ["save 3600 1", "key-load-delay 2000", "loading-process-events-interval-bytes 1024", "enable-debug-command yes"];
+
+#[test]
+fn a_signal_to_end_while_data_are_loaded_leaves_their_file_as_it_is() {
+    for appendonly in ["appendonly no", "appendonly yes"] {
+        let mut lines = SLOWLY.to_vec();
+        lines.push(appendonly);
+        let mut server = Server::start(Program::Ours, &lines).unwrap();
+        let all = fill(&server);
+        let mut client = server.client().unwrap();
+        client.line(if appendonly.ends_with("yes") { "BGREWRITEAOF" } else { "SAVE" }).unwrap();
+        server.wait_info("aof_rewrite_in_progress", "0").unwrap();
+        client.send(&["DEBUG", if appendonly.ends_with("yes") { "LOADAOF" } else { "RELOAD" }]).unwrap();
+        server.wait_info("loading", "1").unwrap();
+        assert!(server.terminate().unwrap().success());
+        server.configure(&["save 3600 1", appendonly]).unwrap();
+        server.launch().unwrap();
+        assert_eq!(server.line("DBSIZE").unwrap(), Reply::Int(all), "{appendonly}");
+    }
+}
+
+#[test]
+fn a_replica_that_ends_while_it_loads_its_primarys_data_keeps_no_half_of_them() {
+    let primary = Server::start(Program::Ours, &["repl-diskless-sync-delay 0"]).unwrap();
+    let all = fill(&primary);
+    for load in ["repl-diskless-load disabled", "repl-diskless-load swapdb"] {
+        let mut lines = SLOWLY.to_vec();
+        lines.push(load);
+        let mut replica = Server::start(Program::Ours, &lines).unwrap();
+        replica.line("SET own 1").unwrap();
+        replica.line("SAVE").unwrap();
+        replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
+        replica.wait_info("loading", "1").unwrap();
+        assert!(replica.terminate().unwrap().success());
+        replica.configure(&["save 3600 1"]).unwrap();
+        replica.launch().unwrap();
+        let there = replica.line("DBSIZE").unwrap().int().unwrap();
+        assert!(there == 1 || there == all, "{load}: {there} of {all} keys");
+    }
+}

@@ -128,7 +128,10 @@ impl Server {
     }
 
     /// Serves what may be served while loading, for an instant, and tells a primary that waits for us that we live.
-    pub fn loading_progress(&mut self, loaded: u64) {
+    ///
+    /// # Errors
+    /// When that was the order to end: nobody needs the rest.
+    pub fn loading_progress(&mut self, loaded: u64) -> Result<(), String> {
         if let Some(p) = &mut self.loading.progress {
             p.loaded = loaded;
         }
@@ -149,6 +152,7 @@ impl Server {
             self.flush_output();
             self.close_marked();
         }
+        if self.exit.is_some() { Err("Loading ends here, for the server is to end".to_owned()) } else { Ok(()) }
     }
 
     /// Drops all data, the libraries of functions among them, elsewhere.
@@ -357,13 +361,10 @@ impl Sink for Loader<'_> {
     }
 
     fn progress(&mut self, bytes: u64) -> Result<(), String> {
-        self.server.loading_progress(bytes);
+        self.server.loading_progress(bytes)?;
         self.looked = Instant::now();
         match &self.server.repl.link {
             Some(link) if link.lost_main_channel() => Err("The connection that carries the stream was lost".to_owned()),
-            Some(link) if link.is_receiving() && self.server.exit.is_some() => {
-                Err("The server is going to end".to_owned())
-            }
             _ => Ok(()),
         }
     }

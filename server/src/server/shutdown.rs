@@ -154,8 +154,11 @@ impl Server {
                 return self.fail_shutdown(&shutdown);
             }
         }
-        let save = options.has(ShutdownOptions::SAVE)
+        // Half a data set must never take the place of the file that it is being read from, whoever asks for it.
+        let whole = self.loading.progress.is_none();
+        let wanted = options.has(ShutdownOptions::SAVE)
             || (!self.config.save.is_empty() && !options.has(ShutdownOptions::NOSAVE));
+        let save = whole && wanted;
         if save {
             log_notice!("Saving the final RDB snapshot before exiting.");
             if self.save_now().is_err() {

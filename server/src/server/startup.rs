@@ -155,17 +155,18 @@ impl Server {
 
     /// Loads the data and serves until a shutdown; returns the exit code.
     pub fn serve(&mut self) -> i32 {
-        if let Some(primary) = self.config.replicaof.clone() {
+        let primary = self.config.replicaof.clone();
+        if primary.is_some() {
             // Known before the data: a replica keeps what has expired until its primary says so.
             log::set_role(Role::Replica);
-            if let Err(why) = self.load_at_start() {
-                log_warning!("{why}");
-                return 1;
-            }
-            self.become_replica_of(&String::from_utf8_lossy(&primary.host), primary.port);
-        } else if let Err(why) = self.load_at_start() {
+        }
+        if let Err(why) = self.load_at_start() {
             log_warning!("{why}");
-            return 1;
+            // It may have been told to end meanwhile.
+            return self.exit.unwrap_or(1);
+        }
+        if let Some(primary) = primary {
+            self.become_replica_of(&String::from_utf8_lossy(&primary.host), primary.port);
         }
         for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Tls, "tls"), (Kind::Metrics, "metrics")] {
             if self.listeners.iter().any(|l| l.kind == kind) {

@@ -249,7 +249,7 @@ impl Server {
             }
             if loader.at - next_events > self.config.loading_process_events_interval_bytes {
                 next_events = loader.at;
-                self.loading_progress(loader.at);
+                self.loading_progress(loader.at)?;
             }
         }
     }
