@@ -83,6 +83,8 @@ pub struct Aof {
     /// Rewrites that failed in a row, and the Unix time in ms of the next attempt.
     failures: u32,
     retry_ms: i64,
+    /// The log tells that a rewrite waits for that time.
+    retry_told: bool,
     /// Unix time in seconds of the last `#TS:` annotation.
     last_timestamp: i64,
     timestamps: bool,

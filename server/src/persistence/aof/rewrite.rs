@@ -98,11 +98,9 @@ impl Server {
                 // Every attempt leaves an increment behind: many in a row would only fill the disk.
                 let over = aof.failures.saturating_sub(FREE_FAILURES).min(7);
                 aof.retry_ms = now;
+                aof.retry_told = false;
                 if over > 0 {
                     let minutes = (1i64 << (over - 1)).min(LONGEST_WAIT_MINUTES);
-                    log_warning!(
-                        "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
-                    );
                     aof.retry_ms = now + minutes * 60_000;
                 }
                 if aof.state == State::FirstRewrite {
@@ -270,7 +268,7 @@ impl Server {
     pub fn aof_cron(&mut self) {
         let now = self.now_ms();
         let aof = &self.persistence.aof;
-        if self.persistence.child.is_some() || now < aof.retry_ms || self.loading.progress.is_some() {
+        if self.persistence.child.is_some() || self.loading.progress.is_some() {
             return;
         }
         let grown = aof.state == State::On
@@ -281,6 +279,16 @@ impl Server {
                 let growth = aof.size.saturating_sub(base) * 100 / base;
                 growth >= u64::from(self.config.auto_aof_rewrite_percentage)
             };
+        if now < aof.retry_ms {
+            let told = &mut self.persistence.aof.retry_told;
+            if (grown || self.persistence.aof.rewrite_scheduled) && !std::mem::replace(told, true) {
+                let minutes = (self.persistence.aof.retry_ms - now + 59_999) / 60_000;
+                log_warning!(
+                    "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
+                );
+            }
+            return;
+        }
         if aof.rewrite_scheduled || grown {
             if grown {
                 log_notice!("Starting automatic rewriting of AOF");
