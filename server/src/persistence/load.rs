@@ -109,7 +109,8 @@ impl Server {
         if own {
             self.end_loading();
         }
-        let summary = result.map_err(|e| e.to_string())?;
+        let hide = self.config.hide_user_data_from_log;
+        let summary = result.map_err(|e| if hide { e.without_key() } else { e }.to_string())?;
         log_notice!("{summary}");
         Ok(summary)
     }

@@ -21,7 +21,7 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Time in a log line.
     log_timestamp_format: LogTimestampFormat = LogTimestampFormat::Legacy, "log-timestamp-format", one_of(), Log, Acts;
     /// Keeps keys, values and arguments out of the log.
-    hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, NoEffectHere;
+    hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, Acts;
     /// Logs to syslog.
     syslog_enabled: bool = false, "syslog-enabled", flag(), None, NoEffectHere, Immutable;
     /// Name in syslog.
