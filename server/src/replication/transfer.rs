@@ -221,7 +221,7 @@ impl Server {
 
     /// The child has written to the pipe, or a replica has room: forward.
     pub fn forward_snapshot(&mut self) {
-        let Some(mut t) = self.repl.transfer.take() else { return };
+        let Some(mut t) = self.repl.transfer.take_if(|t| !t.ended) else { return };
         // A bounded number of pieces, so that clients get their turn.
         for _ in 0..16 {
             if !self.hand_out(&mut t) {
