@@ -152,16 +152,13 @@ function globals.unpack(t, first, last)
   return unpack(t, first, last)
 end
 
--- The longest program: the parser counts lines and signs with 32 bits.
-local longest = 1024 * 1024 * 1024
-
 function globals.loadstring(text, name)
   text = type(text) == 'number' and tostring(text) or text
   expect('string', text, 'loadstring')
   if byte(text, 1) == 27 then
     return nil, 'binary programs are not loaded'
   end
-  if #text > longest then
+  if #text > native.longest then
     return nil, 'chunk has too many lines'
   end
   -- A name with a zero byte in it would not be the string that the parser makes of it, and that one would be nobody's.

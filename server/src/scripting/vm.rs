@@ -10,6 +10,8 @@ use super::{api, lend, libs};
 
 /// Instructions between two looks at the clock.
 const INSTRUCTIONS: u32 = 100_000;
+/// The longest program in bytes: the interpreter's parser counts lines and signs with 32 bits.
+const LONGEST: usize = 1 << 30;
 /// Names of programs in error messages. The interpreter's parser (5.1.5) does not protect the string that it makes of such a name
 /// from its own garbage collector; where an equal one is in use, it uses that. So these are kept for ever.
 const SCRIPT: &str = "@user_script";
@@ -61,6 +63,7 @@ impl Vm {
         let native = api::table(&lua)?;
         libs::register(&lua, &native)?;
         native.raw_set("insecure", insecure)?;
+        native.raw_set("longest", LONGEST)?;
         native.raw_set("functions", kind == Kind::Functions)?;
         native.raw_set("names", [SCRIPT, FUNCTION])?;
         let made: Table = lua.load(include_str!("prelude.lua")).set_name("@prelude").call(native)?;
@@ -102,6 +105,9 @@ impl Vm {
         // Lua would take it for a compiled program, and believe what it says.
         if text.starts_with(b"\x1b") {
             return Err(mlua::Error::runtime(format!("{}:1: unexpected symbol near '<\\27>'", &name[1..])));
+        }
+        if text.len() > LONGEST {
+            return Err(mlua::Error::runtime("chunk has too many lines"));
         }
         self.lua.load(text).set_name(name).set_mode(ChunkMode::Text).into_function()
     }
