@@ -186,3 +186,34 @@ fn the_score_for_lack_of_memory_follows_the_role() {
     told("REPLICAOF NO ONE", 10);
     told("CONFIG SET oom-score-adj no", 0);
 }
+
+#[test]
+fn a_shutdown_leaves_no_half_written_snapshot() {
+    let mut server = Server::start(&[]);
+    let mut client = server.connect();
+    check(&mut client, &[("SET key value", "OK"), ("CONFIG SET rdb-key-save-delay 10000000", "OK")]);
+    check(&mut client, &[("BGSAVE", "Background saving started")]);
+    let unfinished = |server: &Server| server.files().iter().any(|name| name.starts_with("temp-"));
+    while !unfinished(&server) {
+        client.ask("PING");
+    }
+    client.send(&["SHUTDOWN", "NOSAVE"]);
+    server.wait();
+    assert!(!unfinished(&server));
+}
+
+#[test]
+fn a_client_that_has_not_logged_in_cannot_have_much_wait_for_it() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    check(&mut client, &[("AUTH secret", "OK")]);
+    client.ask_words(&["SET", "large", &"x".repeat(60_000)]);
+    assert_eq!(client.ask("GET large").len(), 60_000);
+    // All in one batch: the answers are more than may wait.
+    let mut batch = server.connect();
+    batch.send_bytes("*2\r\n$3\r\nGET\r\n$1\r\nx\r\n".repeat(1000).as_bytes());
+    while !batch.is_closed() {}
+    let mut known = server.connect();
+    known.send_bytes(b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n");
+    assert_eq!((known.answer().as_str(), known.answer().len()), ("OK", 60_000));
+}

@@ -191,7 +191,7 @@ impl ReplyBuf {
         if !self.muted {
             self.buf.push(b'+');
             self.buf.extend_from_slice(text.as_bytes());
-            self.buf.extend_from_slice(b"\r\n");
+            self.raw_always(b"\r\n");
         }
     }
 
@@ -206,7 +206,7 @@ impl ReplyBuf {
         if !self.muted {
             self.buf.push(b'-');
             self.buf.extend(text.iter().map(|c| if matches!(c, b'\r' | b'\n') { b' ' } else { *c }));
-            self.buf.extend_from_slice(b"\r\n");
+            self.raw_always(b"\r\n");
         }
     }
 
@@ -226,7 +226,7 @@ impl ReplyBuf {
             _ => {
                 self.buf.push(b':');
                 self.buf.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-                self.buf.extend_from_slice(b"\r\n");
+                self.raw_always(b"\r\n");
             }
         }
     }
@@ -309,7 +309,7 @@ impl ReplyBuf {
         if self.resp3() {
             self.buf.push(b',');
             self.buf.extend_from_slice(text);
-            self.buf.extend_from_slice(b"\r\n");
+            self.raw_always(b"\r\n");
         } else {
             self.bulk(text);
         }

@@ -123,6 +123,11 @@ impl Client {
         self.answer()
     }
 
+    /// Sends bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
     /// Sends a command without waiting for the answer.
     pub fn send(&mut self, words: &[impl AsRef<[u8]>]) {
         let mut request = format!("*{}\r\n", words.len()).into_bytes();
@@ -142,9 +147,12 @@ impl Client {
         self.bytes(len.unwrap_or_else(|| panic!("a bulk string was expected, not {head}")))
     }
 
-    /// Whether the server closes the connection, without an answer.
+    /// Reads a byte, or finds that the server has closed the connection.
     pub fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
+        match self.stream.read(&mut [0]) {
+            Ok(n) => n == 0,
+            Err(e) => e.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     /// The next answer, or message.
