@@ -264,8 +264,7 @@ fn a_password_is_sent_first_and_a_wrong_one_is_told() {
 #[test]
 fn what_this_build_lacks_is_refused_and_not_ignored() {
     for (args, want) in [
-        (&["--tls", "ping"][..], "Option --tls is not supported: this valkey-cli is built without TLS.\n"),
-        (&["--cluster", "info"], "Option --cluster is not supported: this valkey-cli does not manage clusters.\n"),
+        (&["--cluster", "info"][..], "Option --cluster is not supported: this valkey-cli does not manage clusters.\n"),
         (&["--bogus"], "Unrecognized option or bad number of args for: '--bogus'\n"),
     ] {
         let done = cli(args, b"");

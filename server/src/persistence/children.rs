@@ -43,8 +43,7 @@ impl Server {
                     Err(signal) => log_warning!("Background saving terminated by signal {signal}"),
                 }
                 if !ok {
-                    let temp = super::snapshot::data_dir(&self.config).join(format!("temp-{}.rdb", child.pid));
-                    let _ = std::fs::remove_file(temp);
+                    self.remove_unfinished_snapshot(child.pid);
                 }
                 if for_replicas.is_some() {
                     self.file_snapshot_ended(ok);
@@ -64,6 +63,12 @@ impl Server {
             }
             Purpose::AofRewrite => self.aof_rewrite_ended(ok, &child),
         }
+    }
+
+    /// Removes what a child has written that was killed while it saved.
+    pub fn remove_unfinished_snapshot(&self, pid: i32) {
+        let temp = super::snapshot::data_dir(&self.config).join(format!("temp-{pid}.rdb"));
+        let _ = std::fs::remove_file(temp);
     }
 
     /// BGSAVE.

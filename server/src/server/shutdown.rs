@@ -148,6 +148,9 @@ impl Server {
             return self.fail_shutdown(&shutdown);
         }
         self.persistence.kill_child();
+        if let Some(child) = &self.persistence.child {
+            self.remove_unfinished_snapshot(child.pid);
+        }
         if let Err(why) = self.close_aof_for_shutdown() {
             log_warning!("{why}");
             if !force {

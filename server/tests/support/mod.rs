@@ -52,6 +52,17 @@ impl Server {
         self.port
     }
 
+    /// Waits for its end.
+    pub fn wait(&mut self) {
+        self.process.wait().unwrap();
+    }
+
+    /// The names of what lies in its directory.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.dir).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
