@@ -7,6 +7,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 TOOLS := $(CURDIR)/.cache/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ = $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 PROGRAMS := valkey-server valkey-cli valkey-operator
 # Static, so that the same files run here and in an image that holds nothing else. It takes --target: without it the flag would
 # reach procedural macros too, which cannot be static.
@@ -53,6 +55,16 @@ $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION):
 	e2e/need.sh gcc=cc libc6-dev
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
 	mv $(TOOLS)/bin/cargo-deny $@
+
+.PHONY: fuzz
+fuzz: toolchain $(CARGO_FUZZ) ## hostile input for all that the server reads, with a sanitizer: SECONDS=60 TARGETS="rdb aof"
+	e2e/need.sh g++=c++
+	CARGO_FUZZ=$(CARGO_FUZZ) server/fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
+
+$(CARGO_FUZZ):
+	e2e/need.sh gcc=cc libc6-dev
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	mv $(TOOLS)/bin/cargo-fuzz $@
 
 .PHONY: crds
 crds: toolchain ## write the resource's definition, in crds/ and in the chart, anew from the Rust types

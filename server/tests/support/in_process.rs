@@ -109,6 +109,26 @@ impl InProcess {
         self.reconnect();
     }
 
+    /// What this client's requests put into the replication stream, from the first SELECT on.
+    pub fn streamed(&mut self, requests: &[u8]) -> Vec<u8> {
+        self.server.begin_stream();
+        self.server.repl.stream_db = None;
+        let mut at = self.server.repl.offset();
+        self.send(requests);
+        let mut stream = Vec::new();
+        while let Some(piece) = self.server.repl.buffer.as_ref().map(|b| b.read(at)).filter(|piece| !piece.is_empty()) {
+            stream.extend_from_slice(piece);
+            at += piece.len() as u64;
+        }
+        stream
+    }
+
+    /// Makes the server the replica of somebody who sends an empty snapshot and then this stream.
+    pub fn replay(&mut self, stream: &[u8]) {
+        let start = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789abcdef0123456789abcdef01234567 0\r\n";
+        self.follow(&[&start[..], b"$18\r\nREDIS0011\xff\0\0\0\0\0\0\0\0", stream].concat());
+    }
+
     /// Makes the server the replica of somebody who sends these bytes, from its answer to PING on, and then hangs up.
     pub fn follow(&mut self, stream: &[u8]) {
         let (mut primary, ours) = pair();
