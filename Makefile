@@ -82,7 +82,8 @@ e2e: images ## the fault tests on a kind cluster; needs docker, kind, kubectl an
 
 .PHONY: scale
 scale: build ## one operator and SCALE=2000 resources against a bare API server; needs etcd, kube-apiserver, kubectl, helm, openssl
-	VALKEY_REPL_BIN_DIR=$(CURDIR)/target/release cargo test --locked -p valkey-repl-e2e --test scale -- --nocapture
+	cargo test --locked -p valkey-repl-e2e --test scale --no-run
+	VALKEY_REPL_BIN_DIR=$(CURDIR)/target/release e2e/scale.sh
 
 .PHONY: simulate
 simulate: toolchain ## random histories of faults for the engine: HISTORIES=100000 of each kind, beginning with FROM=0

@@ -150,7 +150,7 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
         (json!({"config": {"requirepass": "x"}}), "spec.config.requirepass may not be set: set spec.auth instead"),
         (json!({"failover": {"detectionTimeout": "10s"}}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
         (json!({"flavor": "Stock"}), "spec.flavor Stock needs spec.image"),
-        (json!({"primary": "other-0"}), "spec.primary names none of the pods"),
+        (json!({"primary": "other-0"}), "spec.primary names no pod of this resource"),
     ] {
         let refused = kubectl.apply(&resource("bad", spec)).expect_err(says);
         assert!(refused.contains(says), "{refused}");

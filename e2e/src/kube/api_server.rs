@@ -15,7 +15,7 @@ use super::kubectl::Kubectl;
 use crate::wait::try_until;
 
 /// How long the start may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// The user that everything is recorded of, with the rights of the chart's service account.
 const OPERATOR: &str = "system:serviceaccount:valkey-repl-system:valkey-repl";
 
@@ -65,6 +65,9 @@ impl ApiServer {
             format!("--etcd-servers={etcd}"),
             format!("--secure-port={api}"),
             "--bind-address=127.0.0.1".to_owned(),
+            // Nobody looks for it by its Service, and it is not to look for a network.
+            "--advertise-address=127.0.0.1".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
             format!("--cert-dir={}", path("certificates")),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", path("key.pem")),
@@ -78,8 +81,12 @@ impl ApiServer {
             format!("--audit-log-path={}", path("audit.log")),
         ];
         server.spawn("kube-apiserver", &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let ready =
-            try_until("the API server", PATIENCE, || server.kubectl("default").run(&["get", "--raw", "/readyz"]));
+        let kubectl = server.kubectl("default");
+        let ready = try_until("the API server", PATIENCE, || match server.processes[0].try_wait() {
+            Ok(None) => kubectl.run(&["get", "--raw", "/readyz"]).map(|_| Ok(())),
+            ended => Ok(Err(format!("kube-apiserver has ended: {ended:?}"))),
+        });
+        let ready = ready.and_then(|ended| ended);
         let log = || fs::read_to_string(server.path("kube-apiserver.log")).unwrap_or_default();
         ready.map_err(|why| format!("{why}\n{}", log().lines().rev().take(5).collect::<Vec<_>>().join("\n")))?;
         Ok(Some(server))

@@ -1,4 +1,4 @@
-//! Servers of a few lines, thousands of them: each has an address of its own in 127.0.0.0/8 and does what the operator tells it. Their data
+//! Servers of a few lines, thousands of them: each has an address of its own and does what the operator tells it. Their data
 //! sets are an id and an offset; a replica holds what its primary holds as soon as it is told to follow it.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,10 +42,10 @@ struct Server {
     offset: u64,
 }
 
-/// Where a server listens.
+/// Where a server listens: in 198.18.0.0/15, which is for measurements. The API server takes no loopback address for a pod's.
 pub fn address(index: usize) -> Ipv4Addr {
-    let [_, high, middle, low] = u32::try_from(index + 1).unwrap_or(0).to_be_bytes();
-    Ipv4Addr::new(127, 64 + high, middle, low)
+    let [_, high, middle, low] = u32::try_from(index + 2).unwrap_or(0).to_be_bytes();
+    Ipv4Addr::new(198, 18 + high, middle, low)
 }
 
 impl Fleet {
@@ -77,9 +77,9 @@ impl Fleet {
                 server.second_offset = -1;
             }
         }
-        let listener = TcpListener::bind(SocketAddr::from((address(index), PORT)))
-            .await
-            .unwrap_or_else(|error| panic!("{}:{PORT}: {error}; does anything listen on port {PORT}?", address(index)));
+        let listener = TcpListener::bind(SocketAddr::from((address(index), PORT))).await.unwrap_or_else(|error| {
+            panic!("{}: {error}; `make scale` gives this test a network of its own", address(index))
+        });
         let fleet = self.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -211,7 +211,7 @@ impl Fleet {
             ("offset", s.offset.to_string()),
             ("whole", yes(true)),
             ("loading", yes(false)),
-            ("keys", "1".to_owned()),
+            ("keys", "0".to_owned()),
             ("failover", "no".to_owned()),
         ];
         if !s.primary {

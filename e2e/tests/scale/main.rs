@@ -9,6 +9,7 @@
 mod fleet;
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,11 +33,15 @@ fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-struct Operator(Child);
+struct Operator {
+    process: Child,
+    log: PathBuf,
+}
 
 impl Operator {
     fn start(server: &ApiServer) -> Self {
-        let log = File::create(server.path("operator.log")).unwrap();
+        let path = server.path("operator.log");
+        let log = File::create(&path).unwrap();
         let child = Command::new(programs::ours("valkey-operator", "valkey-operator").unwrap())
             .args(["run", "--identity", "one", "--namespace", "valkey-repl-system", "--http-address", "127.0.0.1:0"])
             .env("KUBECONFIG", server.operator_kubeconfig())
@@ -45,12 +50,12 @@ impl Operator {
             .stderr(log)
             .spawn()
             .unwrap();
-        Self(child)
+        Self { process: child, log: path }
     }
 
     /// What it holds in memory, in KiB.
     fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
@@ -58,8 +63,12 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("{}", log.lines().rev().take(40).collect::<Vec<_>>().join("\n"));
+        }
     }
 }
 
@@ -172,7 +181,7 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     let chart = root().join("charts").to_string_lossy().into_owned();
     let args = ["template", "valkey-repl", &chart, "--namespace", "valkey-repl-system", "--set", "crds.install=false"];
     let rights = server.helm(&[&args[..], &["--show-only", "templates/rbac.yaml"]].concat()).unwrap();
-    kubectl.apply(&rights).unwrap();
+    server.kubectl("valkey-repl-system").apply(&rights).unwrap();
 
     let operator = Operator::start(&server);
     create(&kubectl, 0, 1);
@@ -206,9 +215,6 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
 
     let among = failovers(&fleet, &kubectl, count).await;
     println!("SCALE among {count}: failovers {among:?}");
-    if std::thread::panicking() {
-        eprintln!("{}", fs::read_to_string(server.path("operator.log")).unwrap_or_default());
-    }
     assert!(writes.is_empty(), "written in steady state: {writes:?}");
     assert!(rate < 1.0, "{rate} requests per resource and minute");
     let (alone, among) = (alone[FAILOVERS / 2], among[FAILOVERS / 2]);

@@ -73,6 +73,8 @@ pub(super) struct Session {
     native: bool,
     target: Target,
     logged_in: bool,
+    /// Directives that it refused: what it runs with instead says less.
+    refused: Vec<String>,
     run_id: Option<String>,
     highest_term: u64,
 }
@@ -87,6 +89,7 @@ impl Session {
             native,
             target: target.clone(),
             logged_in: false,
+            refused: Vec::new(),
             run_id: None,
             highest_term: 0,
         };
@@ -255,8 +258,10 @@ impl Session {
                 Some(Heard::Problem(format!("it does not take the operator's own user: {error}")))
             }
             (Pending::Setting { directive }, Reply::Error(error)) => {
-                Some(Heard::Setting { problem: Some(error), directive })
+                self.refused.push(directive.clone());
+                Some(Heard::Setting { directive, problem: Some(error) })
             }
+            (Pending::Check { directive, .. }, _) if self.refused.contains(&directive) => None,
             (Pending::Check { directive, wanted }, Reply::Array(pair)) => {
                 // One that does not know the directive has refused it already.
                 let says = pair.get(1)?.text()?;

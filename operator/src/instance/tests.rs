@@ -425,7 +425,30 @@ async fn a_server_is_told_its_settings_when_it_is_reached_and_what_it_refuses_is
     let link = start(FAST);
     let settings = Arc::from([("save".into(), "60 1".into()), ("nonsense".into(), "1".into())]);
     link.aim(Some(Target { settings, ..fake.target() }));
-    let seen = until(&link, "a refusal", |seen| seen.refusal.is_some()).await;
-    assert_eq!(seen.refusal.unwrap(), "CONFIG SET nonsense: ERR Unknown option");
+    let seen = until(&link, "a refusal", |seen| !seen.unset.is_empty()).await;
+    assert_eq!(seen.unset["nonsense"], "ERR Unknown option");
     assert_eq!(fake.heard("CONFIG")[0], ["CONFIG", "SET", "save", "60 1"]);
+}
+
+#[tokio::test]
+async fn a_server_that_runs_with_another_value_than_it_was_told_is_reported_until_it_does_not() {
+    let mut state = native(&[]);
+    let mut runs_with = "10";
+    let fake = Fake::start(move |words| match words {
+        [config, get, _] if config == "CONFIG" && get == "GET" => {
+            let answer = format!("*2\r\n+hz\r\n+{runs_with}\r\n");
+            runs_with = "50";
+            Some(answer)
+        }
+        words => state(words),
+    })
+    .await;
+    let link = start(FAST);
+    let settings: Arc<[_]> = Arc::from([("hz".to_owned(), "50".to_owned())]);
+    link.aim(Some(Target { settings: settings.clone(), ..fake.target() }));
+    let seen = until(&link, "another value", |seen| !seen.unset.is_empty()).await;
+    assert_eq!(seen.unset["hz"], "it runs with 10");
+    // Asked anew, as when the specification changes.
+    link.aim(Some(Target { settings, uid: "pod-2".into(), ..fake.target() }));
+    until(&link, "the value", |seen| seen.unset.is_empty()).await;
 }
