@@ -9,7 +9,7 @@ for tool in unshare ip etcd kube-apiserver kubectl helm openssl; do
 done
 user=()
 [ "$(id -u)" = 0 ] || user=(--user --map-root-user)
-exec unshare "${user[@]}" --net --pid --fork --kill-child -- bash -c '
+exec unshare "${user[@]}" --net --pid --fork --kill-child --mount-proc -- bash -c '
   ip link set lo up
   ip address add 198.18.0.1/15 dev lo
   exec cargo test --offline --locked -p valkey-repl-e2e --test scale -- --nocapture

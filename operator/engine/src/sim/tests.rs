@@ -86,10 +86,10 @@ pub(super) fn plan_of(kind: Kind, seed: u64) -> Plan {
         Kind::Late => Plan { late: true, instances: 2 + (seed % 2) as usize, ..base },
         Kind::Everything => Plan {
             instances: 1 + (seed % 4) as usize,
-            disks: seed % 2 == 0,
+            disks: seed.is_multiple_of(2),
             moves: true,
             scale: true,
-            late: seed % 7 == 0,
+            late: seed.is_multiple_of(7),
             ..base
         },
         Kind::Stock => Plan { stock: true, instances: 2 + usize::from(seed.is_multiple_of(3)), ..base },
