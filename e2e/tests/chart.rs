@@ -65,8 +65,8 @@ fn rendered(settings: &[&str]) -> Result<String, String> {
 const OPTIONS: [(&[&str], &[&str]); 8] = [
     (&[], &["kind: Deployment", "kind: PodDisruptionBudget", "kind: CustomResourceDefinition"]),
     (&["replicas=1", "crds.install=false"], &["kind: Deployment"]),
-    (&["watchNamespaces={default}"], &["kind: Role\n", "kind: ClusterRole\n"]),
-    (&["watchNamespaces={default}", "rbac.namespaced=true"], &["kind: Role\n", "value: \"false\""]),
+    (&["watchNamespaces={valkey-repl-system}"], &["kind: Role\n", "kind: ClusterRole\n"]),
+    (&["watchNamespaces={valkey-repl-system}", "rbac.namespaced=true"], &["kind: Role\n", "value: \"false\""]),
     (&["metrics.podMonitor=true", "metrics.instances=true"], &["kind: PodMonitor"]),
     (&["metrics.serviceMonitor=true", "metrics.labels.release=prom"], &["kind: ServiceMonitor", "release: prom"]),
     (&["metrics.rules=true", "metrics.dashboard=true"], &["kind: PrometheusRule", "valkey-repl.json"]),
