@@ -264,7 +264,8 @@ fn deadline(ctx: &Ctx<'_>, i: usize) -> Result<Option<i64>, CommandError> {
     if ms < 0 {
         return Err(CommandError::fixed("ERR timeout is negative"));
     }
-    Ok((ms > 0).then(|| ctx.server.now_ms().saturating_add(ms)))
+    let end = ctx.server.now_ms().checked_add(ms).ok_or(CommandError::fixed("ERR timeout is out of range"))?;
+    Ok((ms > 0).then_some(end))
 }
 
 fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
