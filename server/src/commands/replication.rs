@@ -186,6 +186,10 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
             if encrypted {
                 return Err(CommandError::fixed("ERR this server sends snapshots over TLS only with the stream"));
             }
+            if encrypted {
+                // The child writes to the socket itself, and has no part in the session.
+                return Err(CommandError::fixed("ERR A snapshot with a connection of its own is not sent over TLS"));
+            }
             r.rdb_channel = parse_i64(value) == Some(1);
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"set-rdb-client-id") {
             let id = parse_i64(value).and_then(|id| u64::try_from(id).ok()).ok_or(NOT_INTEGER)?;
