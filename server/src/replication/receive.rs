@@ -171,7 +171,7 @@ impl Server {
             let _ = std::fs::remove_file(&temp);
             format!(
                 "Failed trying to rename the temp DB into {} in PRIMARY <-> REPLICA synchronization: {e}",
-                path.display()
+                String::from_utf8_lossy(&self.config.dbfilename)
             )
         })?;
         self.persistence.sync_dir(&self.config);
