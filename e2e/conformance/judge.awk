@@ -21,10 +21,13 @@ NR == FNR {
 }
 
 /^\[ok\]: / { oks[name_of($0)]++ }
-/^\[(err|exception|TIMEOUT)\]: / { errs[name_of($0)]++ }
+/^\[TIMEOUT\]: / { stuck = 1 }
+/^\[(err|exception)\]: / { errs[name_of($0)]++ }
 /Test Summary: / { ended = 1 }
 
 END {
+  # A test that hangs ends the file, with a summary all the same.
+  if (stuck) ended = 0
   if (!ended) errs["(the file does not end)"]++
   for (name in oks) {
     if (!(name in listed)) passed += oks[name]
