@@ -24,6 +24,9 @@ struct Plan {
     bytes: usize,
 }
 
+/// Measures a server of one side, once.
+type Part = fn(&Plan, &Program, &mut Figures, Side) -> io::Result<()>;
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match run(words.first().map(String::as_str)) {
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
 
 fn run(which: Option<&str>) -> io::Result<()> {
     let plan = Plan { rounds: number("ROUNDS", 3)?, keys: number("KEYS", 1_000_000)?, bytes: number("BYTES", 100)? };
-    let parts: &[fn(&Plan, &Program, &mut Figures, Side) -> io::Result<()>] = match which {
+    let parts: &[Part] = match which {
         None => &[replication::measure, memory::measure],
         Some("replication") => &[replication::measure],
         Some("memory") => &[memory::measure],
