@@ -44,7 +44,7 @@ pub enum Error {
     #[error("no cluster: {0}")]
     Config(#[from] kube::config::InferConfigError),
     /// The API server or the operator said no.
-    #[error("{what}: {why}")]
+    #[error("{what}: {}", said(.why))]
     Asked {
         /// What was asked for.
         what: String,
@@ -63,6 +63,14 @@ pub enum Error {
     /// The operator is another version.
     #[error("the operator answers in words that this version does not know: {0}")]
     Words(#[from] serde_json::Error),
+}
+
+/// What came back, without the object that it came in.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.trim_end().to_owned(),
+        error => error.to_string(),
+    }
 }
 
 /// Asks and prints.
