@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use valkey_repl_server_fuzz::{try_keys, with_server};
+use valkey_server::persistence::load::Into;
 use valkey_server::persistence::rdb::check::{CheckOptions, check};
 use valkey_server::persistence::rdb::format::VersionCheck;
 
@@ -11,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = check(bytes, &options, |_, _| ());
     with_server("enable-debug-command yes\nrdb-version-check relaxed", |s| {
         s.server.skip_checksum = true;
-        if let Err(why) = s.server.load_rdb(bytes, bytes.len() as u64) {
+        if let Err(why) = s.server.load_rdb(bytes, bytes.len() as u64, Into::Present) {
             assert!(why.contains(" at byte "), "{why}");
             return;
         }
