@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use valkey_repl_e2e::resp::{Client, Reply};
-use valkey_repl_e2e::server::{Program, Server};
+use valkey_repl_e2e::server::{PATIENCE, Program, Server};
 use valkey_repl_e2e::wait::until;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -270,6 +270,12 @@ fn failover_hands_over_without_a_full_sync_and_in_both_directions_with_valkey() 
         fill(&mut first.client().unwrap());
         follow(&second, &first);
         assert_same(&first, &second);
+        // The replica's link is up a moment before its primary hears so.
+        until("the replica to be online", PATIENCE, || match first.info("slave0") {
+            Ok(line) if line.contains("state=online") => Ok(()),
+            Ok(line) => Err(line),
+            Err(error) => Err(error.to_string()),
+        });
         let reply = first.line(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 10000", second.port())).unwrap();
         assert!(reply.is_ok(), "{what}: {reply:?}");
         second.wait_info("role", "master").unwrap();
