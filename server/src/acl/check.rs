@@ -176,8 +176,5 @@ impl Selector {
 
 /// Whether a command looks at keys, those that it is given or others.
 fn uses_data(row: &Row) -> bool {
-    let command = row.command;
-    let keyed =
-        !matches!(command.keys, crate::commands::Keys::None) && !command.key_uses()[0].contains(KeyUse::NOT_KEY);
-    keyed || command.categories().intersects(Category::KEYSPACE | Category::READ | Category::WRITE)
+    row.command.is_keyed() || row.command.categories().intersects(Category::KEYSPACE | Category::READ | Category::WRITE)
 }

@@ -1,7 +1,7 @@
 //! CLUSTER and its kin, which answer as in a Valkey that is not in cluster mode: with a refusal, except for KEYSLOT.
 
 use super::config::container;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::client::ClientFlags;
 
 const CONNECTION: Flags = Flags::FAST.union(Flags::LOADING).union(Flags::STALE);
@@ -29,7 +29,8 @@ pub const COMMANDS: &[Command] = &[
             refused("delslots", -3, CHANGE, "3.0.0"),
             refused("delslotsrange", -4, CHANGE, "7.0.0"),
             refused("failover", -2, CHANGE, "3.0.0"),
-            refused("flushslot", -3, Flags::ADMIN.union(Flags::WRITE).union(Flags::NO_ASYNC_LOADING), "9.0.0"),
+            refused("flushslot", -3, Flags::ADMIN.union(Flags::WRITE).union(Flags::NO_ASYNC_LOADING), "9.0.0")
+                .acl(super::Category::KEYSPACE),
             refused("flushslots", 2, CHANGE, "3.0.0"),
             refused("forget", 3, CHANGE, "3.0.0"),
             refused("getkeysinslot", 4, Flags::STALE, "3.0.0"),
@@ -57,6 +58,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("clusterscan", -2, Group::Generic, refuse)
         .flags(Flags::READONLY)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::NOT_KEY])
         .doc("9.1.0", NO_CLUSTER),
     Command::new("readonly", 1, Group::Connection, |ctx| reads_here(ctx, true))
         .flags(CONNECTION)

@@ -140,7 +140,7 @@ fn describe_key(reply: &mut ReplyBuf, command: &Command, key_use: KeyUse, nth: u
     reply.map(3);
     reply.bulk(b"flags");
     let mut flags = key_use.names();
-    if matches!(command.keys, Keys::Dynamic(_)) {
+    if matches!(command.keys, Keys::Dynamic(_)) || matches!(command.keys, Keys::DynamicFrom(..) if nth > 0) {
         flags.push("incomplete");
     }
     words(reply, &flags);
@@ -173,7 +173,11 @@ fn describe_key(reply: &mut ReplyBuf, command: &Command, key_use: KeyUse, nth: u
             step(reply, "begin_search", "index", &[("index", at as i64)]);
             step(reply, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }
-        Keys::Dynamic(_) | Keys::None => {
+        Keys::DynamicFrom(first, _) if nth == 0 => {
+            step(reply, "begin_search", "index", &[("index", first.into())]);
+            step(reply, "find_keys", "range", &[("lastkey", 0), ("keystep", 1), ("limit", 0)]);
+        }
+        Keys::Dynamic(_) | Keys::DynamicFrom(..) | Keys::None => {
             step(reply, "begin_search", "unknown", &[]);
             step(reply, "find_keys", "unknown", &[]);
         }
@@ -240,9 +244,10 @@ fn list(ctx: &mut Ctx<'_>) -> CommandResult {
 fn keys_of(ctx: &Ctx<'_>) -> Result<Vec<(usize, KeyUse)>, CommandError> {
     let call = ctx.argv.tail(2);
     let top = table::find(call.get(0));
-    let row = top.and_then(|top| if call.len() > 1 { top.find_sub(call.get(1)).or(Some(top)) } else { Some(top) });
+    let is_container = |row: &Row| call.len() > 1 && row.subcommands().next().is_some();
+    let row = top.and_then(|top| if is_container(top) { top.find_sub(call.get(1)) } else { Some(top) });
     let row = row.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
-    if matches!(row.command.keys, Keys::None) {
+    if !row.command.is_keyed() {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !row.command.accepts(call.len()) {

@@ -27,6 +27,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("restore-asking", -4, Group::Generic, restore)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::OVERWRITES])
         .acl(Category::DANGEROUS)
         .doc("3.0.0", "Is RESTORE for servers in cluster mode."),
 ];

@@ -2,7 +2,7 @@
 
 use super::error::{CommandError, SYNTAX};
 use super::zset::{Options, add_members};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::geo::{LATITUDES, LONGITUDES, Position};
 use crate::resp::ReplyBuf;
 
@@ -11,6 +11,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("geoadd", -5, Group::Geo, geoadd)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("3.2.0", "Adds members with positions to a sorted set, which is made if need be, or moves them."),
     Command::new("geopos", -2, Group::Geo, geopos)
         .flags(Flags::READONLY)

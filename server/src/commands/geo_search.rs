@@ -3,7 +3,7 @@
 use super::error::{CommandError, SYNTAX};
 use super::geo::{position, reply_distance, reply_position, unit};
 use super::set::store;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::geo::Position;
@@ -24,10 +24,12 @@ pub const COMMANDS: &[Command] = &[
     Command::new("geosearchstore", -8, Group::Geo, geosearchstore)
         .flags(CHANGE)
         .keys(Keys::FIRST_TWO)
+        .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("6.2.0", "Stores the members of a sorted set in a circle, box or polygon under another key."),
     Command::new("georadius", -6, Group::Geo, georadius)
         .flags(CHANGE.union(Flags::MOVABLE_KEYS))
-        .keys(Keys::Dynamic(georadius_keys))
+        .keys(Keys::DynamicFrom(1, georadius_keys))
+        .uses(&[KeyUse::READS, KeyUse::OVERWRITES.union(KeyUse::VARIABLE)])
         .doc("3.2.0", "Returns or stores the members of a sorted set in a circle around a position."),
     Command::new("georadius_ro", -6, Group::Geo, georadius_ro)
         .flags(Flags::READONLY)
@@ -35,7 +37,8 @@ pub const COMMANDS: &[Command] = &[
         .doc("3.2.10", "Returns the members of a sorted set in a circle around a position."),
     Command::new("georadiusbymember", -5, Group::Geo, georadiusbymember)
         .flags(CHANGE.union(Flags::MOVABLE_KEYS))
-        .keys(Keys::Dynamic(georadiusbymember_keys))
+        .keys(Keys::DynamicFrom(1, georadiusbymember_keys))
+        .uses(&[KeyUse::READS, KeyUse::OVERWRITES.union(KeyUse::VARIABLE)])
         .doc("3.2.0", "Returns or stores the members of a sorted set in a circle around one of them."),
     Command::new("georadiusbymember_ro", -5, Group::Geo, georadiusbymember_ro)
         .flags(Flags::READONLY)

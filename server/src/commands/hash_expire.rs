@@ -3,7 +3,7 @@
 use super::error::{CommandError, NOT_INTEGER, SYNTAX, bad_expire};
 use super::expire::{Conditions, Expiry, is_over};
 use super::hash_fields::{Edit, View};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::resp::number::parse_i64;
 
 const CHANGE: Flags = Flags::WRITE.union(Flags::FAST);
@@ -14,18 +14,22 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hexpire", -6, Group::Hash, hexpire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("9.0.0", "Has fields of a hash expire after some seconds."),
     Command::new("hpexpire", -6, Group::Hash, hexpire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("9.0.0", "Has fields of a hash expire after some milliseconds."),
     Command::new("hexpireat", -6, Group::Hash, hexpire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("9.0.0", "Has fields of a hash expire at a Unix time in seconds."),
     Command::new("hpexpireat", -6, Group::Hash, hexpire)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("9.0.0", "Has fields of a hash expire at a Unix time in milliseconds."),
     Command::new("httl", -5, Group::Hash, httl)
         .flags(READ)
@@ -46,6 +50,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hpersist", -5, Group::Hash, hpersist)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("9.0.0", "Has fields of a hash expire no more."),
 ];
 

@@ -4,7 +4,7 @@ use super::error::SYNTAX;
 use super::expire::{Expiry, is_over};
 use super::hash_expire::{WRONG_COUNT, find_fields, first_field, first_field_behind_key, propagate_removal, until};
 use super::hash_fields::Edit;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::hash::FieldExpiry;
 use crate::resp::ReplyBuf;
@@ -14,6 +14,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hsetex", -6, Group::Hash, hsetex)
         .flags(Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::INSERTS])
         .doc("9.0.0", "Sets fields of a hash, which is made if need be, and when they expire."),
     Command::new("hgetex", -5, Group::Hash, hgetex)
         .flags(Flags::WRITE.union(Flags::FAST))
@@ -22,6 +23,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("hgetdel", -5, Group::Hash, hgetdel)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::TAKES])
         .doc("9.1.0", "Returns the values of fields of a hash and deletes them."),
 ];
 

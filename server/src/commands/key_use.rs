@@ -102,6 +102,9 @@ mod tests {
         let of = |key: &str, key_use| (key.to_owned(), key_use);
         assert_eq!(uses("copy a b"), [of("a", KeyUse::READS), of("b", KeyUse::OVERWRITES)]);
         assert_eq!(uses("sort a store b"), [of("a", KeyUse::READS), of("b", KeyUse::OVERWRITES)]);
+        assert_eq!(uses("georadius a 1 2 3 m"), [of("a", KeyUse::READS)]);
+        let stored = [of("a", KeyUse::READS), of("c", KeyUse::OVERWRITES)];
+        assert_eq!(uses("georadiusbymember a m 3 m store b storedist c"), stored);
         let sources = [of("a", KeyUse::READS), of("b", KeyUse::READS)];
         assert_eq!(uses("zunionstore d 2 a b"), [&[of("d", KeyUse::OVERWRITES)][..], &sources].concat());
     }

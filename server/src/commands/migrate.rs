@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The row.
 pub const COMMANDS: &[Command] = &[Command::new("migrate", -6, Group::Generic, migrate)
     .flags(Flags::WRITE.union(Flags::MOVABLE_KEYS))
-    .keys(Keys::Dynamic(migrate_keys))
+    .keys(Keys::DynamicFrom(3, migrate_keys))
     .uses(&[KeyUse::TAKES])
     .acl(Category::DANGEROUS)
     .doc("2.6.0", "Moves keys to another server.")];

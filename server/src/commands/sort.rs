@@ -20,7 +20,7 @@ const CATEGORIES: Category = Category::SET.union(Category::SORTEDSET).union(Cate
 pub const COMMANDS: &[Command] = &[
     Command::new("sort", -2, Group::Generic, sort)
         .flags(Flags::WRITE.union(Flags::DENYOOM).union(Flags::MOVABLE_KEYS))
-        .keys(Keys::Dynamic(sort_keys))
+        .keys(Keys::DynamicFrom(1, sort_keys))
         .uses(&[KeyUse::READS, KeyUse::OVERWRITES])
         .acl_instead_of_group(CATEGORIES)
         .doc("1.0.0", "Sorts the elements of a list, set or sorted set, and returns or stores them."),

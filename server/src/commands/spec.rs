@@ -177,6 +177,8 @@ pub enum Keys {
     Counted(usize),
     /// Told by a function, which returns their indexes.
     Dynamic(fn(Argv<'_>) -> Vec<usize>),
+    /// The same, where the first key usually is at this index.
+    DynamicFrom(i16, fn(Argv<'_>) -> Vec<usize>),
 }
 
 impl Keys {
@@ -188,10 +190,11 @@ impl Keys {
     /// Two keys at indexes 1 and 2.
     pub const FIRST_TWO: Keys = Keys::Range { first: 1, last: 2, step: 1 };
 
-    /// First and last index and distance, as COMMAND INFO tells them; zeros where they are told by the arguments.
+    /// First and last index and distance, as COMMAND INFO tells them; zeros where they are told by the arguments alone.
     pub fn range(self) -> (i64, i64, i64) {
         match self {
             Keys::Range { first, last, step } => (first.into(), last.into(), step.into()),
+            Keys::DynamicFrom(first, _) => (first.into(), first.into(), 1),
             Keys::None | Keys::Counted(_) | Keys::Dynamic(_) => (0, 0, 0),
         }
     }
@@ -213,7 +216,7 @@ impl Keys {
                 let n = crate::resp::number::parse_i64(argv.get(at)).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
                 if n == 0 || n > len.saturating_sub(at + 1) { Vec::new() } else { (at + 1..=at + n).collect() }
             }
-            Keys::Dynamic(f) => f(argv),
+            Keys::Dynamic(f) | Keys::DynamicFrom(_, f) => f(argv),
         }
     }
 }
@@ -409,11 +412,16 @@ impl Command {
         }
     }
 
+    /// Whether it has arguments that are keys, and do not just look like some.
+    pub fn is_keyed(&self) -> bool {
+        !matches!(self.keys, Keys::None) && !self.key_uses()[0].contains(KeyUse::NOT_KEY)
+    }
+
     /// The indexes of the keys in `argv`, each with what is done with it.
     pub fn used_keys(&self, argv: Argv<'_>) -> impl Iterator<Item = (usize, KeyUse)> {
         let told = self.use_by_arguments.map(|tell| tell(argv));
         let uses = self.key_uses();
-        let of = move |nth: usize| told.unwrap_or(uses[nth.min(uses.len() - 1)]);
+        let of = move |nth: usize| told.unwrap_or(uses[nth.min(uses.len() - 1)] - KeyUse::VARIABLE);
         self.keys.indexes(argv).into_iter().enumerate().map(move |(nth, index)| (index, of(nth)))
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::{CommandError, NO_SUCH_KEY, wrong_arity};
 use super::stream_args::{NewId, Options, Trimming, id};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys, error};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys, error};
 use crate::config::NotifyEvents;
 use crate::data::limits::Limits;
 use crate::data::stream::{AddError, Pair, Stream, StreamId, Trim};
@@ -15,22 +15,27 @@ pub const COMMANDS: &[Command] = &[
     Command::new("xadd", -5, Group::Stream, xadd)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("5.0.0", "Adds an entry to a stream, which is made if need be; may trim it."),
     Command::new("xdel", -3, Group::Stream, xdel)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("5.0.0", "Deletes entries of a stream by their ids."),
     Command::new("xlen", 2, Group::Stream, xlen)
         .flags(Flags::READONLY.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::LOOKS])
         .doc("5.0.0", "Returns the number of entries of a stream."),
     Command::new("xsetid", -3, Group::Stream, xsetid)
         .flags(CHANGE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("5.0.0", "Sets what a stream knows of its past. For replication and files."),
     Command::new("xtrim", -4, Group::Stream, xtrim)
         .flags(Flags::WRITE)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("5.0.0", "Removes the oldest entries of a stream."),
 ];
 

@@ -4,7 +4,7 @@ use super::error::{CommandError, SYNTAX};
 use super::stream_args::{id, int_or, no_group, start};
 use super::stream_group::{Teller, see_consumer};
 use super::stream_range::{reply_entry, reply_id};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::stream::{self, ConsumerId, Log, Pending, StreamId};
 use crate::resp::ReplyBuf;
 use crate::resp::number::parse_i64;
@@ -16,10 +16,12 @@ pub const COMMANDS: &[Command] = &[
     Command::new("xautoclaim", -6, Group::Stream, xautoclaim)
         .flags(CLAIM)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::DELETES])
         .doc("6.2.0", "Gives a consumer what others of its group have had pending for long."),
     Command::new("xclaim", -6, Group::Stream, xclaim)
         .flags(CLAIM)
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("5.0.0", "Gives a consumer entries that others of its group have pending."),
 ];
 

@@ -4,7 +4,7 @@ use super::config::container;
 use super::error::{CommandError, SYNTAX};
 use super::stream_args::{count, end, id, id_or_end, no_group, start};
 use super::stream_range::reply_id;
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys, help};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
 use crate::config::NotifyEvents;
 use crate::data::stream::{self, ConsumerId, Pending, Stream, StreamId};
 use crate::keyspace::{Db, WrongType};
@@ -20,6 +20,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("xack", -4, Group::Stream, xack)
         .flags(Flags::WRITE.union(Flags::FAST))
         .keys(Keys::FIRST)
+        .uses(&[KeyUse::UPDATES])
         .doc("5.0.0", "Takes entries off the list of what a consumer group has pending."),
     Command::new("xgroup", -2, Group::Stream, container)
         .doc("5.0.0", "A container of commands for consumer groups.")
@@ -27,26 +28,31 @@ pub const COMMANDS: &[Command] = &[
             Command::new("create", -5, Group::Stream, create)
                 .flags(CHANGE)
                 .keys(KEY)
+                .uses(&[KeyUse::INSERTS])
                 .usage("<key> <groupname> <id|$> [MKSTREAM] [ENTRIESREAD entries_read]")
                 .doc("5.0.0", "Create a consumer group, with MKSTREAM also the stream."),
             Command::new("createconsumer", 5, Group::Stream, createconsumer)
                 .flags(CHANGE)
                 .keys(KEY)
+                .uses(&[KeyUse::INSERTS])
                 .usage("<key> <groupname> <consumer>")
                 .doc("6.2.0", "Create a consumer in a group."),
             Command::new("delconsumer", 5, Group::Stream, delconsumer)
                 .flags(Flags::WRITE)
                 .keys(KEY)
+                .uses(&[KeyUse::DELETES])
                 .usage("<key> <groupname> <consumer>")
                 .doc("5.0.0", "Remove a consumer, with what it has pending."),
             Command::new("destroy", 4, Group::Stream, destroy)
                 .flags(Flags::WRITE)
                 .keys(KEY)
+                .uses(&[KeyUse::DELETES])
                 .usage("<key> <groupname>")
                 .doc("5.0.0", "Remove a group."),
             Command::new("setid", -5, Group::Stream, setid)
                 .flags(Flags::WRITE)
                 .keys(KEY)
+                .uses(&[KeyUse::UPDATES])
                 .usage("<key> <groupname> <id|$> [ENTRIESREAD entries_read]")
                 .doc("5.0.0", "Set how far a group has read."),
             help::row(Group::Stream, "5.0.0"),

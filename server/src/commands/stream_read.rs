@@ -4,7 +4,7 @@ use super::error::{CommandError, SYNTAX};
 use super::stream_args::{count, id, no_group};
 use super::stream_group::{Teller, see_consumer};
 use super::stream_range::{reply_entries, reply_entry, reply_id};
-use super::{Command, CommandResult, Ctx, Flags, Group, Keys};
+use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::stream::{self, ConsumerId, Log, Pending, StreamId};
 use crate::resp::number::parse_i64;
 use crate::resp::{Argv, OwnedArgv, ReplyBuf};
@@ -20,6 +20,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new("xreadgroup", -7, Group::Stream, xreadgroup)
         .flags(Flags::WRITE.union(MOVABLE))
         .keys(Keys::Dynamic(keys))
+        .uses(&[KeyUse::READS])
         .doc("5.0.0", "Gives entries of streams to a consumer of a group; may wait for some."),
 ];
 

@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("6.2.0", "Returns the members of several sorted sets, their scores combined."),
     Command::new("zunionstore", -4, Group::SortedSet, zunionstore)
         .flags(STORE)
-        .keys(Keys::Dynamic(target_and_counted))
+        .keys(Keys::DynamicFrom(1, target_and_counted))
         .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("2.0.0", "Stores the members of several sorted sets, their scores combined, under another key."),
     Command::new("zinter", -3, Group::SortedSet, zinter)
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("6.2.0", "Returns the members that several sorted sets have in common, their scores combined."),
     Command::new("zinterstore", -4, Group::SortedSet, zinterstore)
         .flags(STORE)
-        .keys(Keys::Dynamic(target_and_counted))
+        .keys(Keys::DynamicFrom(1, target_and_counted))
         .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("2.0.0", "Stores the members that several sorted sets have in common under another key."),
     Command::new("zintercard", -3, Group::SortedSet, zintercard)
@@ -53,7 +53,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("6.2.0", "Returns the members of a sorted set that none of several others has."),
     Command::new("zdiffstore", -4, Group::SortedSet, zdiffstore)
         .flags(STORE)
-        .keys(Keys::Dynamic(target_and_counted))
+        .keys(Keys::DynamicFrom(1, target_and_counted))
         .uses(&[KeyUse::OVERWRITES, KeyUse::READS])
         .doc("6.2.0", "Stores the members of a sorted set that none of several others has under another key."),
 ];
