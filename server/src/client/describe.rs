@@ -84,7 +84,7 @@ impl Server {
         let pending = client.reply.pending();
         let own = pending.min(OWN_BUFFER);
         let beyond = (pending - own) as u64 + self.stream_behind(client);
-        let unparsed = client.query.len();
+        let unparsed = client.query.unparsed();
         let mut line = format!("id={} addr={} laddr={}", client.id, client.peer, client.local).into_bytes();
         let mut put = |name: &str, value: &[u8]| {
             line.push(b' ');
@@ -108,7 +108,7 @@ impl Server {
         put("multi", &number(queued));
         put("watch", &size(self.keyspace.watched_by(client.id)));
         put("qbuf", &size(unparsed));
-        put("qbuf-free", &size(client.query.capacity().saturating_sub(unparsed)));
+        put("qbuf-free", &size(client.query.room().saturating_sub(unparsed)));
         put("argv-mem", &size(argv_memory));
         put("multi-mem", &size(client.transaction_memory()));
         put("rbs", &size(client.reply.capacity()));

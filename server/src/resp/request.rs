@@ -56,10 +56,14 @@ pub struct QueryBuf {
     next: usize,
     spans: Vec<Span>,
     partial: Option<Partial>,
+    /// `buf` is lent; see [`QueryBuf::borrow`].
+    lent: bool,
 }
 
 /// Room that each read from a socket has at least.
 const LEAST_AT_ONCE: usize = 16 * 1024;
+/// The largest buffer that is shared.
+const SHARED_MAX: usize = 2 * LEAST_AT_ONCE;
 /// What a part of a long argument may take that has not come yet.
 const MOST_AT_ONCE: usize = 1024 * 1024;
 
@@ -72,6 +76,11 @@ impl QueryBuf {
         self.buf.len() - self.done
     }
 
+    /// Bytes received of which nothing is known yet.
+    pub fn unparsed(&self) -> usize {
+        self.buf.len() - self.parsed - self.partial.map_or(0, |partial| partial.cursor)
+    }
+
     /// Whether everything received has been executed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -80,6 +89,41 @@ impl QueryBuf {
     /// Bytes allocated.
     pub fn capacity(&self) -> usize {
         self.buf.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
+    /// Bytes allocated for what is received.
+    pub fn room(&self) -> usize {
+        self.buf.capacity()
+    }
+
+    /// Takes a buffer that all connections share, if there is none: most hold nothing when their requests have been executed, and
+    /// need no memory of their own.
+    pub fn borrow(&mut self, shared: &mut Vec<u8>) {
+        if self.buf.capacity() == 0 {
+            self.buf = std::mem::take(shared);
+            self.lent = true;
+        }
+    }
+
+    /// Gives the shared buffer back, unless something is left in it, or it has become large: then it is kept.
+    pub fn give_back(&mut self, shared: &mut Vec<u8>) {
+        if std::mem::take(&mut self.lent) && self.is_empty() && self.buf.capacity() <= SHARED_MAX {
+            *shared = std::mem::take(&mut self.buf);
+            shared.clear();
+            (self.done, self.parsed) = (0, 0);
+        }
+    }
+
+    /// Gives up the memory that nothing is in; returns whether there was any.
+    pub fn shrink(&mut self) -> bool {
+        let before = self.capacity();
+        if self.is_empty() {
+            *self = QueryBuf::default();
+        } else {
+            self.compact();
+            self.buf.shrink_to_fit();
+        }
+        self.capacity() < before
     }
 
     /// Room for at least `n` more bytes, handed to `read`, which says how many it filled.
@@ -314,6 +358,8 @@ fn err<T>(text: &str) -> Result<T, ProtocolError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     const OPEN: Limits = Limits { bulk: 512 << 20, authenticated: true };
@@ -397,5 +443,39 @@ mod tests {
             q.push(wire.as_bytes());
             assert_eq!(q.parse(limits).unwrap_err().0, why);
         }
+    }
+
+    #[test]
+    fn a_buffer_is_shared_by_those_who_have_nothing_in_it() {
+        let mut shared = Vec::with_capacity(LEAST_AT_ONCE);
+        let (mut first, mut second) = (QueryBuf::default(), QueryBuf::default());
+        first.borrow(&mut shared);
+        first.push(b"PING\r\nPI");
+        assert_eq!(all(&mut first), [[b"PING"]]);
+        first.give_back(&mut shared);
+        assert_eq!((shared.capacity(), first.unparsed()), (0, 2), "it keeps what it has begun to receive");
+        second.borrow(&mut shared);
+        second.push(b"ECHO a\r\n");
+        assert_eq!(all(&mut second), [[b"ECHO".to_vec(), b"a".to_vec()]]);
+        second.give_back(&mut shared);
+        assert!(shared.capacity() > 0 && shared.is_empty() && second.room() == 0);
+        first.push(b"NG\r\n");
+        assert_eq!(all(&mut first), [[b"PING"]]);
+        first.give_back(&mut shared);
+        assert!(first.room() > 0, "what it did not borrow it does not give back");
+        assert!(first.shrink() && first.room() == 0);
+    }
+
+    #[test]
+    fn a_buffer_gives_up_the_room_for_what_does_not_come() {
+        let mut q = QueryBuf::default();
+        q.push(b"*2\r\n$3\r\nGET\r\n$100000\r\n");
+        assert!(all(&mut q).is_empty());
+        q.fill(|buf, _| Ok(buf.write(b"abc").unwrap())).unwrap();
+        assert!(q.room() > 100_000 && q.unparsed() == 3);
+        assert!(q.shrink() && q.room() < 1000);
+        q.push(&[b'd'; 99_997]);
+        q.push(b"\r\n");
+        assert_eq!(all(&mut q)[0][1].len(), 100_000);
     }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::client::ClientFlags;
 use crate::keyspace::ExpireCycle;
 
+/// A client that has been silent for so long keeps no more memory for its requests than it needs.
+const IDLE_MS: i64 = 2000;
+
 impl Server {
     /// One cron turn.
     pub fn cron(&mut self) {
@@ -99,12 +102,16 @@ impl Server {
         let idle_limit = i64::from(self.config.timeout) * 1000;
         let limits = self.config.client_output_buffer_limit;
         let mut close = Vec::new();
+        let mut shrunk = Vec::new();
         let mut over = 0;
         self.stats.recent_buffers.begin(now);
         for client in self.clients.iter_mut() {
             self.stats.recent_buffers.note(client.query.len(), client.reply.pending());
             if client.is_replica() || client.is_primary() {
                 continue;
+            }
+            if now - client.active_ms > IDLE_MS && client.query.shrink() {
+                shrunk.push(client.slot);
             }
             let idle = idle_limit > 0 && now - client.active_ms > idle_limit;
             if idle && client.blocked.is_none() && client.subscriptions() == 0 {
@@ -125,6 +132,12 @@ impl Server {
                 client.flags |= ClientFlags::CLOSE_NOW;
                 close.push(client.slot);
                 over += 1;
+            }
+        }
+        for slot in shrunk {
+            if let Some(client) = self.clients.take(slot) {
+                // It is counted anew.
+                self.clients.put_back_quietly(client);
             }
         }
         self.stats.client_output_limit_disconnections += over;

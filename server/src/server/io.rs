@@ -98,6 +98,7 @@ impl Server {
 
     /// Puts a client back that was read from, with what encryption has to do beyond that.
     fn finish_read(&mut self, mut client: Box<Client>) {
+        client.query.give_back(&mut self.shared_query);
         if let Some(stream) = &client.stream {
             if stream.wants_write() {
                 self.watch(&mut client, Interest::ReadWrite);
@@ -129,6 +130,7 @@ impl Server {
             return false;
         }
         self.stats.reads += 1;
+        client.query.borrow(&mut self.shared_query);
         let got = match client.query.fill(|buf, room| stream.read_into(buf, room)) {
             Ok(0) => {
                 log_verbose!("Client closed connection {}", client.describe());

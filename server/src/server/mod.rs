@@ -116,6 +116,8 @@ pub struct Server {
     pub active_expire: bool,
     /// Connections that MIGRATE keeps.
     pub peers: crate::net::peers::Peers,
+    /// Where clients receive what they have no buffer of their own for.
+    pub shared_query: Vec<u8>,
     /// Scripts and functions.
     pub scripting: Scripting,
     /// What DEBUG switched, for tests.

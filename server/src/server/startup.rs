@@ -114,6 +114,7 @@ impl Server {
             serving_ready: false,
             active_expire: true,
             peers: crate::net::peers::Peers::default(),
+            shared_query: Vec::new(),
             scripting: crate::scripting::Scripting::default(),
             debug: super::debug::Switches::default(),
             pauses: Pauses::default(),
