@@ -138,6 +138,49 @@ fn a_script_cannot_stop_the_collector_for_those_after_it() {
 }
 
 #[test]
+fn a_script_may_do_what_its_caller_may() {
+    let server = Server::start(&[]);
+    let (admin, client) = (&mut server.connect(), &mut server.connect());
+    let setuser = "ACL SETUSER limited on nopass +@all -@dangerous ~mine:* %R~shared:*";
+    check(admin, &[(setuser, "OK"), ("SET theirs 1", "OK"), ("SET shared:a 2", "OK")]);
+    assert_eq!(client.ask("AUTH limited x"), "OK");
+    let denied = eval(client, "return redis.call('get', 'theirs')");
+    assert!(denied.starts_with("-NOPERM ACL failure in script"), "{denied}");
+    let log = admin.ask("ACL LOG");
+    assert!(log.contains("context, lua, object, theirs, username, limited"), "{log}");
+    assert!(log.contains("cmd=eval user=limited"), "it tells of who called the script: {log}");
+
+    let checks = "return {redis.acl_check_cmd('get', 'theirs'), redis.acl_check_cmd('get', 'mine:a'),
+        redis.acl_check_cmd('get', 'shared:a'), redis.acl_check_cmd('set', 'shared:a', '1'), redis.acl_check_cmd('keys', '*')}";
+    assert_eq!(eval(client, checks), "[nil, :1, :1, nil, nil]");
+    let write = "redis.call('set', 'mine:a', redis.call('get', 'shared:a')) return redis.call('get', 'mine:a')";
+    assert_eq!(eval(client, write), "2");
+    assert!(eval(client, "return redis.call('set', 'shared:a', 1)").starts_with("-NOPERM"));
+    assert!(eval(client, "return redis.pcall('keys', '*')").starts_with("-NOPERM"));
+
+    assert_eq!(admin.ask("ACL SETUSER limited resetkeys ~theirs"), "OK");
+    assert_eq!(eval(client, "return redis.call('get', 'theirs')"), "1", "a change holds for the next script");
+    assert!(eval(client, "return redis.call('get', 'mine:a')").starts_with("-NOPERM"));
+    assert_eq!(eval(admin, "return redis.call('get', 'mine:a')"), "2", "nothing of one caller is left for another");
+}
+
+#[test]
+fn what_a_script_reads_and_writes_its_caller_reads_and_writes() {
+    let server = Server::start(&[]);
+    let (caching, other) = (&mut server.connect(), &mut server.connect());
+    assert!(caching.ask("HELLO 3").starts_with('{'));
+    let read = "redis.call('get', 'inside') return 0";
+    check(caching, &[("CLIENT TRACKING on NOLOOP", "OK"), ("SET inside 0", "OK")]);
+    for command in ["EVAL", "EVAL_RO"] {
+        assert_eq!(caching.ask_words(&[command, read, "1", "named"]), ":0");
+        check(other, &[("SET named 1", "OK"), ("SET inside 1", "OK")]);
+        assert_eq!(caching.answer(), "[invalidate, [inside]]", "what is only named was not read");
+    }
+    caching.ask_words(&["EVAL", "redis.call('get', 'inside') redis.call('set', 'inside', 2)", "0"]);
+    assert_eq!(caching.ask("PING"), "PONG", "who asks not to be told of its own changes is not told of its scripts'");
+}
+
+#[test]
 fn a_script_that_runs_for_too_long_can_be_ended_however_it_clings_to_life() {
     let server = Server::start(&["--busy-reply-threshold", "1"]);
     let (caller, other) = (&mut server.connect(), &mut server.connect());

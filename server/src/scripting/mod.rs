@@ -139,14 +139,20 @@ impl Scripting {
         let mut client = self.client.take().unwrap_or_else(|| Box::new(Client::new(0, None, caller.created_ms)));
         let inherited =
             ClientFlags::PRIMARY | ClientFlags::AOF_LOADER | ClientFlags::NO_TOUCH | ClientFlags::IMPORT_SOURCE;
+        // Keys that the script reads are cached by its caller, and those that it changes are changed by its caller.
+        client.id = caller.id;
         // As in a transaction, nothing waits.
         client.flags = caller.flags & inherited | ClientFlags::IN_SCRIPT | ClientFlags::IN_EXEC;
         client.authenticated = caller.authenticated;
         client.user.clone_from(&caller.user);
         client.db = caller.db;
         client.reply.proto = 2;
+        // What is told of it, in the log of denials for one, is told of its caller.
         client.peer.clone_from(&caller.peer);
+        client.local.clone_from(&caller.local);
         client.name.clone_from(&caller.name);
+        client.last_command = caller.last_command;
+        (client.created_ms, client.active_ms) = (caller.created_ms, caller.active_ms);
         client
     }
 

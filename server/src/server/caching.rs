@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::client::{Client, ClientFlags, ClientId, pubsub};
+use crate::commands::spec::Group;
 use crate::commands::{Flags, KeyUse, Row};
 use crate::resp::{Argv, ReplyBuf};
 
@@ -11,7 +12,9 @@ const CHANNEL: &[u8] = b"__redis__:invalidate";
 impl Server {
     /// A client read keys: remembers that, if it caches.
     pub fn note_read(&mut self, client: &Client, row: &Row, argv: Argv<'_>) {
-        if self.tracking.is_idle() || !row.command.flags.contains(Flags::READONLY) {
+        // What a script reads is noted as it reads it.
+        let reads = row.command.flags.contains(Flags::READONLY) && row.command.group != Group::Scripting;
+        if self.tracking.is_idle() || !reads {
             return;
         }
         let keys = row.command.used_keys(argv).filter(|(_, key_use)| !key_use.contains(KeyUse::NOT_KEY));
