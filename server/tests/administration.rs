@@ -217,3 +217,17 @@ fn a_client_that_has_not_logged_in_cannot_have_much_wait_for_it() {
     known.send_bytes(b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n");
     assert_eq!((known.answer().as_str(), known.answer().len()), ("OK", 60_000));
 }
+
+#[test]
+fn no_snapshot_holds_half_a_transaction() {
+    let mut server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.connect();
+    check(&mut client, &[("MULTI", "OK"), ("INCR a", "QUEUED"), ("BGREWRITEAOF", "QUEUED"), ("BGSAVE", "QUEUED")]);
+    let answer = "[:1, Background append only file rewriting scheduled, Background saving scheduled]";
+    check(&mut client, &[("EXEC", answer)]);
+    for field in ["aof_rewrite_scheduled:0", "aof_rewrite_in_progress:0", "rdb_bgsave_in_progress:0"] {
+        client.ask_until("INFO persistence", field);
+    }
+    server.restart();
+    assert_eq!(server.connect().ask("GET a"), "1", "what the rewritten file holds is not done once more");
+}

@@ -67,8 +67,9 @@ fn bgsave(ctx: &mut Ctx<'_>) -> CommandResult {
     if saves_already(ctx) {
         return Err(IN_PROGRESS);
     }
-    if ctx.server.persistence.child.is_some() {
-        if !schedule {
+    let amid = ctx.server.is_amid_transaction();
+    if ctx.server.persistence.child.is_some() || amid {
+        if !schedule && !amid {
             return Err(CommandError::fixed(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
             ));
@@ -100,16 +101,17 @@ fn cancel_save(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn bgrewriteaof(ctx: &mut Ctx<'_>) -> CommandResult {
+    let amid = ctx.server.is_amid_transaction();
     let persistence = &mut ctx.server.persistence;
     match &persistence.child {
         Some(child) if matches!(child.purpose, Purpose::AofRewrite) => {
             return Err(CommandError::fixed("ERR Background append only file rewriting already in progress"));
         }
-        Some(_) => {
+        child if child.is_some() || amid => {
             persistence.aof.rewrite_scheduled = true;
             ctx.reply().simple("Background append only file rewriting scheduled");
         }
-        None => {
+        _ => {
             ctx.server.rewrite_aof().map_err(|why| {
                 log_warning!("{why}");
                 CommandError::fixed(

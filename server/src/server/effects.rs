@@ -17,6 +17,12 @@ const INSTANCE_CHANGED: &[u8] =
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 impl Server {
+    /// Whether the command under way is part of a transaction or of a script. A snapshot taken now would hold what the whole of
+    /// it, which is propagated when it ends, will do once more.
+    pub fn is_amid_transaction(&self) -> bool {
+        self.nesting > 1
+    }
+
     /// Publishes a keyspace notification on the channels that `notify-keyspace-events` asks for.
     pub fn publish_notification(&mut self, event: &str, db: usize, key: &[u8]) {
         let flags = self.config.notify_keyspace_events;

@@ -196,7 +196,7 @@ impl Server {
             self.persistence.aof.state = State::Off;
             return Err(why);
         }
-        if self.persistence.child.is_some() {
+        if self.persistence.child.is_some() || self.is_amid_transaction() {
             log_notice!(
                 "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."
             );
