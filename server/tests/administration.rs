@@ -231,3 +231,12 @@ fn no_snapshot_holds_half_a_transaction() {
     server.restart();
     assert_eq!(server.connect().ask("GET a"), "1", "what the rewritten file holds is not done once more");
 }
+
+#[test]
+fn a_wait_until_after_the_end_of_time_is_refused() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for command in ["WAIT 1 9223372036854775807", "WAITAOF 0 1 9223372036854775807"] {
+        assert_eq!(client.ask(command), "-ERR timeout is out of range");
+    }
+}

@@ -138,6 +138,22 @@ impl<'a> Ctx<'a> {
         at.map(Some).ok_or(CommandError::fixed("ERR timeout is out of range"))
     }
 
+    /// When a wait of the milliseconds at `i` ends, in Unix ms; `None`: never, as 0 asks for.
+    ///
+    /// # Errors
+    /// Valkey's texts.
+    pub fn deadline_ms(&self, i: usize) -> Result<Option<i64>, CommandError> {
+        let ms = parse_i64(self.arg(i)).ok_or(CommandError::fixed("ERR timeout is not an integer or out of range"))?;
+        match ms {
+            ..0 => Err(CommandError::fixed("ERR timeout is negative")),
+            0 => Ok(None),
+            _ => {
+                let at = self.server.now_ms().checked_add(ms);
+                at.map(Some).ok_or(CommandError::fixed("ERR timeout is out of range"))
+            }
+        }
+    }
+
     /// Whether the client may be blocked: not in a transaction or a script, nor in a stream of commands from elsewhere.
     pub fn may_wait(&self) -> bool {
         !self

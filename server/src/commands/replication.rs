@@ -262,16 +262,6 @@ fn role(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
-/// A timeout argument in ms as a deadline; 0 waits for ever.
-fn deadline(ctx: &Ctx<'_>, i: usize) -> Result<Option<i64>, CommandError> {
-    let ms = parse_i64(ctx.arg(i)).ok_or(CommandError::fixed("ERR timeout is not an integer or out of range"))?;
-    if ms < 0 {
-        return Err(CommandError::fixed("ERR timeout is negative"));
-    }
-    let end = ctx.server.now_ms().checked_add(ms).ok_or(CommandError::fixed("ERR timeout is out of range"))?;
-    Ok((ms > 0).then_some(end))
-}
-
 fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
     if !ctx.server.is_primary() {
         return Err(CommandError::fixed(
@@ -279,7 +269,7 @@ fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
         ));
     }
     let wanted = ctx.natural(1)?;
-    let deadline = deadline(ctx, 2)?;
+    let deadline = ctx.deadline_ms(2)?;
     let offset = ctx.client.last_write_offset;
     let have = ctx.server.repl.count_acknowledged(&ctx.server.clients, offset);
     if have >= wanted || ctx.client.flags.contains(ClientFlags::IN_EXEC) {
@@ -297,7 +287,7 @@ fn waitaof(ctx: &mut Ctx<'_>) -> CommandResult {
         return Err(CommandError::fixed("ERR value is out of range, must be between 0 and 1"));
     }
     let replicas = ctx.natural(2).map_err(|_| NOT_POSITIVE)?;
-    let deadline = deadline(ctx, 3)?;
+    let deadline = ctx.deadline_ms(3)?;
     if !ctx.server.is_primary() {
         return Err(CommandError::fixed(
             "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",

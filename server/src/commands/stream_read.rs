@@ -6,7 +6,6 @@ use super::stream_group::{Teller, see_consumer};
 use super::stream_range::{reply_entries, reply_entry, reply_id};
 use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::stream::{self, ConsumerId, Log, Pending, StreamId};
-use crate::resp::number::parse_i64;
 use crate::resp::{Argv, OwnedArgv, ReplyBuf};
 
 const MOVABLE: Flags = Flags::BLOCKING.union(Flags::MOVABLE_KEYS);
@@ -76,7 +75,7 @@ impl<'a> Query<'a> {
             let more = ctx.argc() - i - 1;
             if ctx.is(i, "block") && more > 0 {
                 i += 1;
-                query.wait = Some(deadline(ctx, i)?);
+                query.wait = Some(ctx.deadline_ms(i)?);
             } else if ctx.is(i, "count") && more > 0 {
                 i += 1;
                 query.count = count(ctx, i)?;
@@ -145,19 +144,6 @@ impl<'a> Query<'a> {
             args[*i] = text.as_bytes();
         }
         ctx.wait_as(OwnedArgv::new(args).argv(), &keys, deadline, self.group.is_some());
-    }
-}
-
-/// When a wait of the milliseconds at `i` ends; `None`: never.
-fn deadline(ctx: &Ctx<'_>, i: usize) -> Result<Option<i64>, CommandError> {
-    let ms = parse_i64(ctx.arg(i)).ok_or(CommandError::fixed("ERR timeout is not an integer or out of range"))?;
-    match ms {
-        ..0 => Err(CommandError::fixed("ERR timeout is negative")),
-        0 => Ok(None),
-        _ => {
-            let at = ctx.server.now_ms().checked_add(ms);
-            at.map(Some).ok_or(CommandError::fixed("ERR timeout is out of range"))
-        }
     }
 }
 
