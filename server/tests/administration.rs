@@ -233,6 +233,20 @@ fn no_snapshot_holds_half_a_transaction() {
 }
 
 #[test]
+fn a_limit_set_in_a_transaction_holds_when_it_has_ended() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let queued = |command| (command, "QUEUED");
+    let policy = queued("CONFIG SET maxmemory-policy allkeys-random");
+    let transaction =
+        [queued("SET key value"), policy, queued("CONFIG SET maxmemory 1"), queued("CLIENT PAUSE 100000 WRITE")];
+    check(&mut client, &[("MULTI", "OK")]);
+    check(&mut client, &transaction);
+    check(&mut client, &[("EXEC", "[OK, OK, OK, OK]"), ("EXISTS key", ":1"), ("CLIENT UNPAUSE", "OK")]);
+    client.ask_until("EXISTS key", ":0");
+}
+
+#[test]
 fn a_wait_until_after_the_end_of_time_is_refused() {
     let server = Server::start(&[]);
     let mut client = server.connect();

@@ -64,7 +64,8 @@ impl Server {
             }
             Effect::AppendOnly => self.apply_appendonly()?,
             Effect::AofHistory => self.remove_aof_history()?,
-            Effect::Eviction if self.config.maxmemory > 0 => {
+            // Within a transaction the rest of it comes first, which may pause writes.
+            Effect::Eviction if self.config.maxmemory > 0 && !self.is_amid_transaction() => {
                 self.evict_to_limit();
             }
             // The scripts are compiled anew when they are called; functions keep what they were loaded with.
