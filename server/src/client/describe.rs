@@ -3,10 +3,8 @@
 use super::{Client, ClientFlags};
 use crate::commands::client_tracking;
 use crate::net::Interest;
+use crate::resp::reply::OWN_BUFFER;
 use crate::server::Server;
-
-/// Bytes of output that a connection's own buffer holds; what is beyond counts as `omem`.
-pub const OWN_BUFFER: usize = 16 * 1024;
 
 impl Client {
     /// Whether more waits to be sent than `limit`, beyond the own buffer; 0 is no limit.

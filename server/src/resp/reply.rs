@@ -6,6 +6,9 @@ use super::argv::encode_header;
 use crate::data::elem::Elem;
 use crate::data::num::DoubleText;
 
+/// Bytes of output that a connection's own buffer holds; what is beyond counts as `omem`.
+pub const OWN_BUFFER: usize = 16 * 1024;
+
 /// A client's output: bytes written by commands and not yet taken by the socket.
 #[derive(Debug)]
 pub struct ReplyBuf {
@@ -44,9 +47,10 @@ impl ReplyBuf {
         ReplyBuf { proto, ..Self::default() }
     }
 
-    /// Sets how many bytes may be pending. If more are, all are dropped: the client has to go, and must not cost memory until it does.
-    pub fn set_ceiling(&mut self, ceiling: usize) {
-        self.ceiling = ceiling;
+    /// Sets how many bytes may be pending beyond the own buffer. If more are, all are dropped: the client has to go, and must not
+    /// cost memory until it does.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.ceiling = bytes.saturating_add(OWN_BUFFER);
     }
 
     /// Whether more was pending than may be: nothing will be sent any more.
@@ -348,6 +352,10 @@ impl ReplyBuf {
         }
         let start = self.buf.len();
         let n = body(self);
+        // What its header has yet to come for is not for the own buffer.
+        if self.buf.len() - start.min(self.buf.len()) > self.ceiling.saturating_sub(OWN_BUFFER) {
+            self.overflow();
+        }
         if self.overflowed {
             return;
         }
@@ -365,19 +373,32 @@ mod tests {
     #[test]
     fn more_than_may_be_pending_is_dropped_and_costs_no_memory() {
         let mut reply = ReplyBuf::default();
-        reply.set_ceiling(1000);
-        reply.bulk(&[0; 900]);
+        reply.set_limit(1000);
+        reply.bulk(&[0; OWN_BUFFER]);
         reply.consume(800);
-        reply.bulk(&[0; 800]);
-        assert!(!reply.has_overflowed() && reply.sendable().len() > 900);
+        reply.bulk(&[0; 1700]);
+        assert!(!reply.has_overflowed() && reply.sendable().len() > OWN_BUFFER + 900);
         reply.deferred(ReplyBuf::array, |reply| {
             (0..1000).for_each(|_| reply.bulk(&[0; 100]));
             1000
         });
         reply.hold_from(5000, 7);
-        assert!(reply.has_overflowed() && reply.sendable().is_empty() && reply.capacity() <= 2000);
+        assert!(reply.has_overflowed() && reply.sendable().is_empty() && reply.capacity() <= 2 * OWN_BUFFER);
         reply.ok();
         assert!(reply.sendable().is_empty());
+    }
+
+    #[test]
+    fn an_aggregate_whose_length_is_told_afterwards_has_no_place_in_the_own_buffer() {
+        for (elements, overflows) in [(8, false), (12, true)] {
+            let mut reply = ReplyBuf::default();
+            reply.set_limit(1000);
+            reply.deferred(ReplyBuf::array, |reply| {
+                (0..elements).for_each(|_| reply.bulk(&[0; 100]));
+                elements
+            });
+            assert_eq!(reply.has_overflowed(), overflows);
+        }
     }
 
     #[test]

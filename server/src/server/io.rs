@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::Server;
-use crate::client::describe::OWN_BUFFER;
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::{Outcome, dispatch};
 use crate::data::table::hash;
@@ -236,7 +235,7 @@ impl Server {
             _ => self.config.client_output_buffer_limit.normal.hard_bytes,
         };
         let bytes = usize::try_from(limit).unwrap_or(usize::MAX);
-        client.reply.set_ceiling(if bytes == 0 { usize::MAX } else { bytes.saturating_add(OWN_BUFFER) });
+        client.reply.set_limit(if bytes == 0 { usize::MAX } else { bytes });
     }
 
     /// Bytes that may wait for an ordinary client for a while only.
