@@ -233,6 +233,18 @@ fn no_snapshot_holds_half_a_transaction() {
 }
 
 #[test]
+fn a_connection_that_is_closed_while_a_snapshot_is_saved_ends_at_once() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    check(&mut client, &[("SET key value", "OK"), ("CONFIG SET rdb-key-save-delay 10000000", "OK")]);
+    check(&mut client, &[("BGSAVE", "Background saving started"), ("CLIENT KILL SKIPME NO TYPE normal", ":2")]);
+    assert!(client.is_closed() && other.is_closed());
+    let mut third = server.connect();
+    assert!(third.ask("INFO persistence").contains("rdb_bgsave_in_progress:1"));
+    third.send(&["SHUTDOWN", "NOSAVE"]);
+}
+
+#[test]
 fn a_limit_set_in_a_transaction_holds_when_it_has_ended() {
     let server = Server::start(&[]);
     let mut client = server.connect();

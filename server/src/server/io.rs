@@ -9,6 +9,7 @@ use crate::commands::dispatch::{Outcome, dispatch};
 use crate::data::table::hash;
 use crate::net::listener::Kind;
 use crate::net::{Interest, Stream, Token};
+use crate::persistence::child::Purpose;
 use crate::resp::Limits;
 use crate::{log_verbose, log_warning};
 
@@ -379,6 +380,11 @@ impl Server {
         if let Some(stream) = &client.stream {
             stream.say_goodbye();
             self.poll.remove(stream);
+            // A child has all connections too: the peer is to notice before it ends. What it is about to send to replicas is its own.
+            let child = self.persistence.child.as_ref();
+            if !(client.replica.is_some() && child.is_some_and(|child| matches!(child.purpose, Purpose::Sockets))) {
+                stream.shutdown();
+            }
         }
     }
 }
