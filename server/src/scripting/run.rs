@@ -75,6 +75,7 @@ impl Run {
             lend::lend(&mut call, || program.run(keys.iter().take(self.keys.len()), args.iter()))
         };
         let resp3 = client.reply.resp3();
+        ctx.client.commands += std::mem::take(&mut client.commands);
         ctx.server.scripting.return_client(client);
         let running = ctx.server.scripting.running.take();
         // What it called is propagated, not itself.
