@@ -259,6 +259,18 @@ fn a_limit_set_in_a_transaction_holds_when_it_has_ended() {
 }
 
 #[test]
+fn a_wait_for_a_file_that_is_turned_off_ends() {
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let (mut waiting, mut other) = (server.connect(), server.connect());
+    check(&mut waiting, &[("SET key value", "OK")]);
+    waiting.send(&["WAITAOF", "1", "0", "0"]);
+    other.ask_until("INFO clients", "blocked_clients:1");
+    check(&mut other, &[("CONFIG SET appendonly no", "OK")]);
+    assert!(waiting.answer().starts_with("-ERR WAITAOF cannot be used when numlocal is set"));
+    assert_eq!(waiting.ask("PING"), "PONG");
+}
+
+#[test]
 fn a_wait_until_after_the_end_of_time_is_refused() {
     let server = Server::start(&[]);
     let mut client = server.connect();

@@ -281,6 +281,10 @@ fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
+/// What is answered to whoever waits for our own append-only file where there is none.
+pub const NO_FILE: CommandError =
+    CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+
 fn waitaof(ctx: &mut Ctx<'_>) -> CommandResult {
     let local = ctx.int(1)?;
     if !(0..=1).contains(&local) {
@@ -294,14 +298,14 @@ fn waitaof(ctx: &mut Ctx<'_>) -> CommandResult {
         ));
     }
     if local == 1 && !ctx.server.persistence.aof.is_on() {
-        return Err(CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+        return Err(NO_FILE);
     }
     let offset = ctx.client.last_write_offset;
     let server = &mut *ctx.server;
     let own = local == 0 || server.persistence.aof.fsynced_offset() >= offset;
     let held = server.repl.online(&server.clients).filter(|r| r.fsync_offset >= offset).count();
     if (own && held >= replicas) || ctx.client.flags.contains(ClientFlags::IN_EXEC) {
-        server.reply_waitaof(ctx.client, offset, local == 1);
+        server.reply_waitaof(ctx.client, offset);
         return Ok(());
     }
     if replicas > 0 {

@@ -1,7 +1,9 @@
 //! Serving replicas: what is known of each, sending them the stream, noticing who lags or is gone.
 
 use super::ReplId;
+use crate::client::blocked::Why;
 use crate::client::{Client, ClientFlags, ClientId, Clients};
+use crate::commands::replication::NO_FILE;
 use crate::net::Interest;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -284,7 +286,6 @@ impl Server {
 
     /// Ends WAITs that are satisfied.
     fn serve_waiters(&mut self) {
-        use crate::client::blocked::Why;
         let waiting: Vec<u32> = self
             .clients
             .iter()
@@ -310,10 +311,21 @@ impl Server {
         }
     }
 
+    /// The append-only file was turned off: whoever waits for it would do so in vain.
+    pub fn refuse_waits_for_file(&mut self) {
+        let waits = |c: &&Client| matches!(c.blocked.as_ref().map(|b| &b.why), Some(Why::Fsync { local: true, .. }));
+        for slot in self.clients.iter().filter(waits).map(|c| c.slot).collect::<Vec<_>>() {
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            client.reply.error(&NO_FILE.0);
+            self.stats.error(NO_FILE.code());
+            self.unblock(&mut client);
+            self.clients.put_back(client);
+        }
+    }
+
     /// Answers WAITAOF: how many files hold the offset.
-    pub fn reply_waitaof(&self, client: &mut Client, offset: u64, local: bool) {
+    pub fn reply_waitaof(&self, client: &mut Client, offset: u64) {
         let own = self.persistence.aof.is_on() && self.persistence.aof.fsynced_offset() >= offset;
-        let _ = local;
         let replicas = self.repl.online(&self.clients).filter(|r| r.fsync_offset >= offset).count();
         client.reply.array(2);
         client.reply.int(i64::from(own));

@@ -259,9 +259,9 @@ impl Server {
                 let n = self.repl.count_acknowledged(&self.clients, *offset);
                 client.reply.int(n as i64);
             }
-            Some(Why::Fsync { offset, local, .. }) => {
-                let (offset, local) = (*offset, *local);
-                self.reply_waitaof(client, offset, local);
+            Some(Why::Fsync { offset, .. }) => {
+                let offset = *offset;
+                self.reply_waitaof(client, offset);
             }
             Some(Why::Shutdown) | None => {}
         }

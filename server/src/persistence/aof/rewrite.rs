@@ -246,6 +246,7 @@ impl Server {
             log_notice!("Killing the AOF rewrite child: the append only file was turned off");
             self.persistence.kill_child();
         }
+        self.refuse_waits_for_file();
     }
 
     /// `appendonly` changed.
