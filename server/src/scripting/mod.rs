@@ -146,6 +146,8 @@ impl Scripting {
         client.authenticated = caller.authenticated;
         client.user.clone_from(&caller.user);
         client.db = caller.db;
+        // What WAIT is about.
+        client.last_write_offset = caller.last_write_offset;
         client.reply.proto = 2;
         // What is told of it, in the log of denials for one, is told of its caller.
         client.peer.clone_from(&caller.peer);
