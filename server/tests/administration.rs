@@ -271,6 +271,24 @@ fn a_wait_for_a_file_that_is_turned_off_ends() {
 }
 
 #[test]
+fn a_paused_replica_takes_its_primarys_writes_when_the_pause_ends() {
+    let primary = Server::start(&["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"]);
+    let replica = Server::start(&[]);
+    let (mut to_primary, mut to_replica) = (primary.connect(), replica.connect());
+    to_replica.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    to_replica.ask_until("INFO replication", "master_link_status:up");
+    check(&mut to_replica, &[("CLIENT PAUSE 100000 WRITE", "OK")]);
+    check(&mut to_primary, &[("SET a 1", "OK"), ("MULTI", "OK"), ("SET b 2", "QUEUED"), ("EXEC", "[OK]")]);
+    let info = to_primary.ask("INFO replication");
+    let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")).unwrap();
+    to_replica.ask_until("INFO replication", &format!("slave_read_repl_offset:{offset}\r\n"));
+    assert_eq!(to_replica.ask("MGET a b"), "[nil, nil]");
+    check(&mut to_replica, &[("CLIENT UNPAUSE", "OK")]);
+    to_replica.ask_until("MGET a b", "[1, 2]");
+    to_replica.ask_until("INFO replication", &format!("slave_repl_offset:{offset}\r\n"));
+}
+
+#[test]
 fn a_wait_until_after_the_end_of_time_is_refused() {
     let server = Server::start(&[]);
     let mut client = server.connect();

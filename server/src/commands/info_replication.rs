@@ -18,7 +18,7 @@ pub const REPLICATION: &[Part] = &[
             link(v).map(|l| if l.is_up() { (v.server.now_ms() - l.last_io_ms) / 1000 } else { -1 })
         },
         master_sync_in_progress: |v| link(v).map(Link::is_receiving),
-        slave_read_repl_offset: |v| link(v).map(|_| v.server.repl.offset()),
+        slave_read_repl_offset: |v| link(v).map(|_| v.server.repl.offset() + v.server.stream_unexecuted() as u64),
         slave_repl_offset: |v| link(v).map(|_| v.server.repl.offset()),
         replicas_repl_buffer_size: |v| link(v).map(Link::kept_bytes),
         replicas_repl_buffer_peak: |v| link(v).map(|l| l.kept_peak),

@@ -10,10 +10,11 @@ use super::dual_channel::{Kept, MainChannel};
 use super::receive::Receive;
 use crate::bio::Message;
 use crate::client::{Client, ClientFlags, ClientId};
+use crate::commands::{Flags, table};
 use crate::config::Config;
 use crate::net::{Interest, Stream, Token, resolve};
-use crate::resp::QueryBuf;
 use crate::resp::argv::encode_command;
+use crate::resp::{Argv, QueryBuf};
 use crate::server::{Server, VALKEY_VERSION};
 use crate::{log_notice, log_warning};
 
@@ -573,7 +574,7 @@ impl Server {
         let mut query = std::mem::take(&mut client.query);
         self.take_kept(client, &mut query);
         let limits = crate::resp::Limits { bulk: usize::MAX >> 1, authenticated: true };
-        loop {
+        'stream: loop {
             match query.parse(limits) {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -585,6 +586,10 @@ impl Server {
             }
             self.update_clock();
             while let Some(argv) = query.current() {
+                if self.pauses.next_end().is_some() && self.pauses_stream(client, argv) {
+                    client.flags |= ClientFlags::POSTPONED;
+                    break 'stream;
+                }
                 let name = argv.get(0);
                 let in_transaction = match self.repl.link.as_mut() {
                     Some(link) => {
@@ -614,6 +619,25 @@ impl Server {
         if self.repl.quorum.take_ack_wanted() {
             self.send_ack();
         }
+    }
+
+    /// Whether a pause holds up this command of the stream, and with it all that follows. Our primary lives meanwhile.
+    fn pauses_stream(&mut self, client: &Client, argv: Argv<'_>) -> bool {
+        let Ok(row) = table::resolve(argv) else { return false };
+        // EXEC does what was queued.
+        let transaction = client.transaction.as_ref().filter(|_| row.command.name == "exec");
+        let paused = self.is_paused(row.command.flags | transaction.map_or(Flags::empty(), |queued| queued.flags));
+        if paused && let Some(link) = &mut self.repl.link {
+            link.last_io_ms = self.keyspace.now_ms();
+        }
+        paused
+    }
+
+    /// Bytes of the stream that have come and were not executed yet.
+    pub fn stream_unexecuted(&self) -> usize {
+        let Some(link) = &self.repl.link else { return 0 };
+        let Phase::Up(id) = link.phase else { return 0 };
+        link.transaction.len() + self.clients.by_id(id).map_or(0, |client| client.query.len())
     }
 
     /// Takes the next piece of what the stream brought during the sync; the one after it has its turn later.
