@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use support::{Server, check};
 
 #[test]
@@ -90,6 +93,25 @@ fn a_port_or_an_address_that_cannot_be_had_leaves_all_as_it_was() {
         "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
     );
     assert_eq!(server.connect().ask("PING"), "PONG");
+}
+
+#[test]
+fn metrics_can_be_turned_on_and_off() {
+    let server = Server::start(&["--bind", "127.0.0.1"]);
+    let mut client = server.connect();
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ask = |port: u16| -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let port = free();
+    check(&mut client, &[(&format!("CONFIG SET metrics-port {port}"), "OK")]);
+    assert!(ask(port).unwrap().starts_with("HTTP/1.1 200"));
+    check(&mut client, &[("CONFIG SET metrics-port 0", "OK"), ("PING", "PONG")]);
+    assert!(ask(port).is_err());
 }
 
 #[test]

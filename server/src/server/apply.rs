@@ -93,14 +93,18 @@ impl Server {
 
     /// Listens on the addresses and the ports of the configuration instead of those of before. What is in both stays open.
     fn listen_anew(&mut self) -> Result<(), String> {
-        let ports = [(self.config.port, Kind::Tcp), (self.config.tls_port, Kind::Tls)];
+        let ports = [
+            (self.config.port, Kind::Tcp),
+            (self.config.tls_port, Kind::Tls),
+            (self.config.metrics_port, Kind::Metrics),
+        ];
         let is_bound = |address: &str| {
             let bound = self.config.bind.iter().map(|bound| bound.strip_prefix(b"-").unwrap_or(bound));
             bound.into_iter().any(|bound| bound == address.as_bytes())
         };
         let is_wanted = |l: &Listener| match l.kind {
-            Kind::Tcp | Kind::Tls => ports.contains(&(l.place.1, l.kind)) && is_bound(&l.place.0),
-            Kind::Unix | Kind::Metrics => true,
+            Kind::Tcp | Kind::Tls | Kind::Metrics => ports.contains(&(l.place.1, l.kind)) && is_bound(&l.place.0),
+            Kind::Unix => true,
         };
         // Their numbers change.
         self.listeners.iter().for_each(|listener| self.poll.remove(listener));

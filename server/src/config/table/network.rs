@@ -53,7 +53,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// The same with I/O threads.
     min_string_size_avoid_copy_reply_threaded: u32 = 65536, "min-string-size-avoid-copy-reply-threaded", number(0, INT_MAX), None, NoEffectHere, Hidden;
     /// Port of metrics and health checks over HTTP; 0 for none. This server's own.
-    metrics_port: u16 = 0, "metrics-port", number(0, 65535), None, Acts, Immutable;
+    metrics_port: u16 = 0, "metrics-port", number(0, 65535), Listen, Acts;
     /// Addresses of the RDMA listener.
     rdma_bind: Vec<Vec<u8>> = vec![], "rdma-bind", Addresses, None, NoEffectHere;
     /// Port of the RDMA listener; this server has none.
