@@ -2,7 +2,7 @@
 
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, help};
 use crate::acl::Acl;
-use crate::config::{Circumstances, SetError, Users, os_text, rewrite, words};
+use crate::config::{Circumstances, SetError, Users, Which, os_text, rewrite, words};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
 
@@ -97,13 +97,18 @@ fn user_lines(acl: &Acl) -> Vec<Vec<u8>> {
 }
 
 fn rewrite_file(ctx: &mut Ctx<'_>) -> CommandResult {
+    rewrite_as(ctx, Which::Needed)
+}
+
+/// Rewrites the configuration file that the server was started with.
+pub fn rewrite_as(ctx: &mut Ctx<'_>, which: Which) -> CommandResult {
     let Some(path) = &ctx.server.config_file else {
         return Err(CommandError::fixed("ERR The server is running without a config file"));
     };
     let lines = user_lines(&ctx.server.acl);
     let in_file = !ctx.server.config.aclfile.is_empty();
     let users = if in_file { Users::InAclFile } else { Users::Here(&lines) };
-    if let Err(e) = rewrite(path, &ctx.server.config, users) {
+    if let Err(e) = rewrite(path, &ctx.server.config, users, which) {
         log_warning!("CONFIG REWRITE failed: {e}");
         return Err(CommandError::text(format!("ERR Rewriting config file: {}", os_text(&e))));
     }

@@ -8,6 +8,7 @@ use super::debug_data::{
 use super::debug_protocol::protocol;
 use super::error::{NOT_FLOAT, NOT_INTEGER};
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Handler, help};
+use crate::config::Which;
 use crate::data::table::{Resize, set_resize};
 use crate::resp::number::{parse_f64, parse_i64};
 use crate::{log_notice, log_warning};
@@ -49,6 +50,13 @@ static SUBCOMMANDS: &[Sub] = &[
     ),
     sub("change-repl-id", 2..=2, change_repl_id, "", "Begins a replication history that continues nothing."),
     sub("client-enforce-reply-list", 3..=3, enforce_reply_list, "<0|1>", "Whether every answer counts as a long one."),
+    sub(
+        "config-rewrite-force-all",
+        2..=2,
+        |ctx| super::config::rewrite_as(ctx, Which::All),
+        "",
+        "Rewrites the configuration file with all directives, also those that have their default.",
+    ),
     sub(
         "delay-rdb-client-free-seconds",
         3..=3,

@@ -33,6 +33,6 @@ pub use get_set::{Change, Circumstances, SetError, Snapshot};
 pub use kinds::{Choice, Reason};
 pub use load_error::{LoadError, Origin};
 pub use output_limits::{OutputLimit, OutputLimits};
-pub use rewrite::{Users, compose, replace_file, rewrite};
+pub use rewrite::{Users, Which, compose, replace_file, rewrite};
 pub use special::{PrimaryAddress, SavePoint, ShutdownOptions, os_text};
 pub use table::{Config, DIRECTIVES, Directive, Mark, find};

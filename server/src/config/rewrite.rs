@@ -25,26 +25,35 @@ pub enum Users<'a> {
     Here(&'a [Vec<u8>]),
 }
 
+/// Which directives a file is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that do not have their default, and those that it has already.
+    Needed,
+    /// All, also those that have their default.
+    All,
+}
+
 /// Rewrites the configuration file.
 ///
-/// Directives that have their default are written only where the file names them already. The file is replaced as a
+/// The file is replaced as a
 /// whole, on disk before this returns, so that a crash leaves the old one or the new one. A file that does not exist
 /// is created.
 ///
 /// # Errors
 ///
 /// When the file cannot be read or replaced; it is then what it was.
-pub fn rewrite(path: &Path, config: &Config, users: Users<'_>) -> io::Result<()> {
+pub fn rewrite(path: &Path, config: &Config, users: Users<'_>, which: Which) -> io::Result<()> {
     let old = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    replace_file(path, &compose(&old, config, users))
+    replace_file(path, &compose(&old, config, users, which))
 }
 
 /// The new text of a configuration file, given the old one.
-pub fn compose(old: &[u8], config: &Config, users: Users<'_>) -> Vec<u8> {
+pub fn compose(old: &[u8], config: &Config, users: Users<'_>, which: Which) -> Vec<u8> {
     let mut draft = Draft::read(old);
     for directive in DIRECTIVES {
         let name = directive.name.as_bytes();
@@ -58,7 +67,7 @@ pub fn compose(old: &[u8], config: &Config, users: Users<'_>) -> Vec<u8> {
                     lines.sort_by_key(|(_, force)| !force);
                 }
                 for (text, force) in lines {
-                    draft.write(name, &text, force);
+                    draft.write(name, &text, force || which == Which::All);
                 }
             }
         }

@@ -259,7 +259,7 @@ fn no_text_whatever_makes_loading_panic() {
             text.extend(pieces[random(pieces.len())]);
         }
         if let Ok(loaded) = load(None, &text, b"") {
-            let rewritten = compose(&text, &loaded.config, Users::Here(&[]));
+            let rewritten = compose(&text, &loaded.config, Users::Here(&[]), Which::Needed);
             assert_eq!(load(None, &rewritten, b"").map(|again| again.config), Ok(loaded.config), "{text:?}");
         }
     }

@@ -6,7 +6,7 @@ use super::super::*;
 use super::directory;
 
 fn composed(old: &str, config: &Config) -> String {
-    let text = String::from_utf8(compose(old.as_bytes(), config, Users::Here(&[]))).unwrap();
+    let text = String::from_utf8(compose(old.as_bytes(), config, Users::Here(&[]), Which::Needed)).unwrap();
     // `dir`, `save` and the percentiles are always written; they have a test of their own.
     let always = ["dir ", "save ", "latency-tracking-info-percentiles "];
     let kept = text.lines().filter(|line| !always.iter().any(|name| line.starts_with(name)));
@@ -61,8 +61,16 @@ fn old_names_become_new_ones() {
 fn a_host_cannot_break_out_of_its_line() {
     let host = b"x 1\nrequirepass y".to_vec();
     let config = Config { replicaof: Some(PrimaryAddress { host, port: 1 }), ..Config::default() };
-    let again = load(None, &compose(b"", &config, Users::Here(&[])), b"").unwrap().config;
+    let again = load(None, &compose(b"", &config, Users::Here(&[]), Which::Needed), b"").unwrap().config;
     assert_eq!(again, config);
+}
+
+#[test]
+fn a_file_that_names_every_directive_says_the_same() {
+    let config = Config { maxclients: 77, ..Config::default() };
+    let text = compose(b"", &config, Users::Here(&[]), Which::All);
+    assert!(text.len() > 5000, "all are in it");
+    assert_eq!(load(None, &text, b"").unwrap().config, config);
 }
 
 #[test]
@@ -86,7 +94,7 @@ fn several_lines_of_one_directive_are_used_again_and_the_rest_goes() {
 fn save_points_become_one_line_also_when_there_are_none() {
     let mut config = load(None, b"save 60 1\nsave 30 2", b"").unwrap().config;
     let text = |config: &Config| {
-        String::from_utf8(compose(b"save 60 1\nsave 30 2\nport 1\n", config, Users::Here(&[]))).unwrap()
+        String::from_utf8(compose(b"save 60 1\nsave 30 2\nport 1\n", config, Users::Here(&[]), Which::Needed)).unwrap()
     };
     assert!(text(&config).starts_with("save 60 1 30 2\n\nport 6379\n"));
     config.save.clear();
@@ -97,10 +105,10 @@ fn save_points_become_one_line_also_when_there_are_none() {
 fn users_stand_in_the_file_unless_they_have_their_own() {
     let old = b"user alice off\nuser gone on\n";
     let users = [b"alice on ~*".to_vec(), b"bob off".to_vec(), b"carol off".to_vec()];
-    let text = compose(old, &Config::default(), Users::Here(&users));
+    let text = compose(old, &Config::default(), Users::Here(&users), Which::Needed);
     let text = String::from_utf8(text).unwrap();
     assert!(text.starts_with("user alice on ~*\nuser bob off\n") && text.contains("\nuser carol off\n"), "{text}");
-    let text = compose(old, &Config::default(), Users::InAclFile);
+    let text = compose(old, &Config::default(), Users::InAclFile, Which::Needed);
     assert!(!String::from_utf8(text).unwrap().contains("user "));
 }
 
@@ -119,9 +127,9 @@ fn a_rewritten_file_loads_as_what_was_written() {
         latency-tracking-info-percentiles 1.5 99\ndir /\nlogfile \"\"\nset-proc-title no\nprimary-quorum-timeout 1500\n";
     let loaded = load(None, text, b"").unwrap().config;
     for old in [&b""[..], text] {
-        let once = compose(old, &loaded, Users::Here(&[]));
+        let once = compose(old, &loaded, Users::Here(&[]), Which::Needed);
         assert_eq!(load(None, &once, b"").unwrap().config, loaded);
-        assert_eq!(compose(&once, &loaded, Users::Here(&[])), once, "another rewrite changes nothing");
+        assert_eq!(compose(&once, &loaded, Users::Here(&[]), Which::Needed), once, "another rewrite changes nothing");
     }
 }
 
@@ -139,7 +147,7 @@ fn every_directive_survives_a_rewrite_with_another_value() {
         else {
             continue;
         };
-        let text = compose(b"", &config, Users::Here(&[]));
+        let text = compose(b"", &config, Users::Here(&[]), Which::Needed);
         assert_eq!(load(None, &text, b"").map(|loaded| loaded.config), Ok(config), "{}", directive.name);
     }
 }
@@ -150,13 +158,13 @@ fn the_file_is_replaced_with_its_mode_and_leaves_nothing_beside_it() {
     let path = root.join("v.conf");
     std::fs::write(&path, "port 1\n").unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-    rewrite(&path, &Config { port: 2, ..Config::default() }, Users::Here(&[])).unwrap();
+    rewrite(&path, &Config { port: 2, ..Config::default() }, Users::Here(&[]), Which::Needed).unwrap();
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("port 2\n"));
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(root.read_dir().unwrap().count(), 1);
     std::fs::remove_file(&path).unwrap();
-    rewrite(&path, &Config::default(), Users::Here(&[])).unwrap();
+    rewrite(&path, &Config::default(), Users::Here(&[]), Which::Needed).unwrap();
     assert!(path.exists(), "a file that is gone is written anew");
-    assert!(rewrite(&root.join("no/v.conf"), &Config::default(), Users::Here(&[])).is_err());
+    assert!(rewrite(&root.join("no/v.conf"), &Config::default(), Users::Here(&[]), Which::Needed).is_err());
     std::fs::remove_dir_all(root).unwrap();
 }
