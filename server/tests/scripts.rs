@@ -197,6 +197,7 @@ fn a_script_that_runs_for_too_long_can_be_ended_however_it_clings_to_life() {
         let busy = until_busy(other);
         assert_eq!(busy, "-BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
         assert!(other.ask("FUNCTION KILL").starts_with("-BUSY"), "it is no function");
+        assert_eq!(other.ask("REPLCONF listening-port 1"), "OK", "replicas go on to tell of themselves");
         assert_eq!(other.ask("SCRIPT KILL"), "OK");
         let answer = caller.answer();
         assert!(answer.starts_with("-ERR Script killed by user with SCRIPT KILL."), "{script}: {answer}");

@@ -27,7 +27,7 @@ pub const COMMANDS: &[Command] = &[
         .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_MULTI).union(Flags::NO_ASYNC_LOADING))
         .doc("1.0.0", "Used by an old replica to get a snapshot."),
     Command::new("replconf", -1, Group::Server, replconf)
-        .flags(CONTROL)
+        .flags(CONTROL.union(Flags::ALLOW_BUSY))
         .doc("3.0.0", "Used between replica and primary to tell each other about themselves."),
     Command::new("role", 1, Group::Server, role)
         .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::FAST))
