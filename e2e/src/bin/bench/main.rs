@@ -38,6 +38,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// A part of a run, for one side.
+type Part = fn(&Plan, &Program, &mut Figures, Side) -> io::Result<()>;
+
 fn run(which: Option<&str>) -> io::Result<()> {
     let plan = Plan { rounds: number("ROUNDS", 3)?, keys: number("KEYS", 1_000_000)?, bytes: number("BYTES", 100)? };
     let parts: &[Part] = match which {
