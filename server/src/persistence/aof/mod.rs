@@ -123,6 +123,11 @@ impl Aof {
         self.fsyncing
     }
 
+    /// The file holds what is up to this offset, and that is on disk.
+    fn begin_at(&mut self, offset: u64) {
+        (self.written_offset, self.fsynced_offset) = (offset, offset);
+    }
+
     /// The replication offset up to which the file is on disk.
     pub fn fsynced_offset(&self) -> u64 {
         self.fsynced_offset

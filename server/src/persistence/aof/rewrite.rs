@@ -226,6 +226,7 @@ impl Server {
         self.install_base(&temp)?;
         self.open_new_increment(true)?;
         self.persistence.aof.state = State::On;
+        self.persistence.aof.begin_at(self.repl.history.offset);
         log_notice!("Reused RDB file from primary sync as AOF base file");
         Ok(())
     }
@@ -242,6 +243,8 @@ impl Server {
         self.persistence.aof.file = None;
         self.persistence.aof.buffer.clear();
         self.persistence.aof.error = None;
+        // What it held says nothing about the history that the next file is of.
+        self.persistence.aof.begin_at(0);
         if self.persistence.child.as_ref().is_some_and(|c| matches!(c.purpose, Purpose::AofRewrite)) {
             log_notice!("Killing the AOF rewrite child: the append only file was turned off");
             self.persistence.kill_child();
