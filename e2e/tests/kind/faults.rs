@@ -73,7 +73,7 @@ impl Scene {
         }
         let gap = self.writer.status().unwrap().longest_gap.ms;
         println!("FAILOVER {what}: no write for {gap} ms; status named the new primary within {named} ms");
-        if let Some(last) = self.pair.status().unwrap()["failovers"].as_array().and_then(|all| all.last().cloned()) {
+        if let Some(last) = self.pair.status().unwrap()["failovers"].as_array().and_then(|all| all.first().cloned()) {
             println!("FAILOVER {what}: the status says {last}");
         }
     }
@@ -198,19 +198,6 @@ fn a_pair_serves_through_an_outage_of_the_api_server_and_fails_over_after_it() {
     cluster.kill_process(&scene.primary, "valkey-server").unwrap();
     scene.expect_failover("process killed after an outage", since);
     scene.expect_return("process killed after an outage");
-    scene.end();
-}
-
-#[test]
-fn an_instance_that_lost_its_volume_is_filled_and_overwrites_nobody() {
-    let Some(cluster) = cluster() else { return };
-    let scene = Scene::set(cluster, "e2e-volume");
-    let since = Instant::now();
-    let claim = format!("data-{}", scene.primary.name);
-    scene.pair.kubectl.run(&["delete", "pvc", &claim, "--wait=false"]).unwrap();
-    scene.pair.kubectl.run(&["delete", "pod", &scene.primary.name, "--wait=false"]).unwrap();
-    scene.expect_failover("volume lost", since);
-    assert_eq!(scene.expect_return("volume lost"), Return::Full);
     scene.end();
 }
 

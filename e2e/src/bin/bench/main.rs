@@ -24,9 +24,6 @@ struct Plan {
     bytes: usize,
 }
 
-/// Measures a server of one side, once.
-type Part = fn(&Plan, &Program, &mut Figures, Side) -> io::Result<()>;
-
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match run(words.first().map(String::as_str)) {
