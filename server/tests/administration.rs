@@ -318,3 +318,12 @@ fn a_wait_until_after_the_end_of_time_is_refused() {
         assert_eq!(client.ask(command), "-ERR timeout is out of range");
     }
 }
+
+#[test]
+fn a_request_of_a_browser_runs_no_command() {
+    let server = Server::start(&[]);
+    let mut browser = server.connect();
+    browser.send_bytes(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET planted 1\r\n");
+    while !browser.is_closed() {}
+    check(&mut server.connect(), &[("EXISTS planted", ":0")]);
+}

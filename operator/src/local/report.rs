@@ -146,7 +146,11 @@ pub(super) fn hints(
     } else {
         format!(" -h {}", listen.ip())
     };
-    let mut hints = vec![format!("connect: VALKEYCLI_AUTH=\"$(cat {password})\" {cli}{host} -p {}", listen.port())];
+    // Two lines, so that neither is cut in a terminal of 80 columns.
+    let mut hints = vec![
+        format!("password: export VALKEYCLI_AUTH=\"$(cat {password})\""),
+        format!("connect: {cli}{host} -p {}", listen.port()),
+    ];
     if let Some(pid) = pid {
         hints.push(format!("try: kill -9 {pid}"));
     }

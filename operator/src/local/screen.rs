@@ -103,7 +103,9 @@ impl Screen {
     pub async fn end(self) {
         drop(self.pen);
         // One that stands still is not waited for.
-        let _ = timeout(FAREWELL, self.ended).await;
+        if !self.ended.is_terminated() {
+            let _ = timeout(FAREWELL, self.ended).await;
+        }
     }
 }
 

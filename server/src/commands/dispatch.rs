@@ -8,6 +8,7 @@ use super::spec::Flags;
 use super::table::{self, Row};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::keyspace::{Effect, ExpiryRule};
+use crate::log_warning;
 use crate::resp::number::parse_i64;
 use crate::resp::{Argv, OwnedArgv};
 use crate::server::Server;
@@ -30,6 +31,15 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
     let row = match table::resolve(argv) {
         Ok(row) => row,
         Err(unresolved) => {
+            if is_http(argv.get(0)) {
+                // A browser that was led here by somebody's page: what follows may be commands that the page chose.
+                log_warning!(
+                    "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Valkey. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Valkey instance. Connection from {} aborted.",
+                    client.peer
+                );
+                client.flags |= ClientFlags::CLOSE_NOW;
+                return Outcome::Done;
+            }
             // Who has not logged in learns nothing about commands.
             let open = unresolved.row.is_some_and(|row| row.command.flags.contains(Flags::NO_AUTH));
             let error = if server.must_log_in(client) && !open { NO_AUTH } else { unresolved.error };
@@ -53,6 +63,11 @@ pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Out
     }
     call(server, client, row, argv);
     Outcome::Done
+}
+
+/// Whether a request begins as one of HTTP does.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// The checks before execution, in Valkey's order.
