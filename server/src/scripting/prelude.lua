@@ -194,23 +194,6 @@ if native.insecure then
 end
 
 -- What catches errors must not catch that the script is to end.
-local function caught(ok, ...)
-  if ok then
-    return ok, ...
-  end
-  local err = plain((...))
-  if native.killed() then
-    error(err, 0)
-  end
-  if type(err) == 'table' then
-    local text = rawget(contents[err] or err, 'err')
-    if type(text) == 'string' or type(text) == 'number' then
-      err = text
-    end
-  end
-  return ok, err
-end
-
 local function passed(ok, ...)
   if ok then
     return ok, ...
@@ -218,6 +201,20 @@ local function passed(ok, ...)
   local err = plain((...))
   if native.killed() then
     error(err, 0)
+  end
+  return ok, err
+end
+
+local function caught(ok, ...)
+  if ok then
+    return ok, ...
+  end
+  local _, err = passed(ok, ...)
+  if type(err) == 'table' then
+    local text = rawget(contents[err] or err, 'err')
+    if type(text) == 'string' or type(text) == 'number' then
+      err = text
+    end
   end
   return ok, err
 end

@@ -269,15 +269,7 @@ impl Encoder {
 
     /// The largest key, if the table is an array: all keys are numbers from 1 on, and not too many are left out.
     fn array_length(&self, table: &Table) -> Result<Option<i64>, Wrong> {
-        let (mut count, mut largest): (i64, _) = (0, Some(0));
-        table.for_each(|key: Value, _: Value| {
-            count += 1;
-            largest = match key {
-                Value::Integer(n) if n > 0 => largest.map(|largest: i64| largest.max(n)),
-                _ => None,
-            };
-            Ok(())
-        })?;
+        let (count, largest) = super::keys(table)?;
         let Some(length) = largest else { return Ok(None) };
         let Settings { sparse_convert, sparse_ratio, sparse_safe, .. } = self.settings;
         let sparse = count.saturating_mul(sparse_ratio);

@@ -101,15 +101,7 @@ fn put_size<const N: usize>(out: &mut Vec<u8>, size: usize, forms: [(usize, u8);
 
 fn put_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> Result<(), Wrong> {
     // An array has the numbers from 1 on for keys, none left out.
-    let (mut count, mut largest) = (0, Some(0));
-    table.for_each(|key: Value, _: Value| {
-        count += 1;
-        largest = match key {
-            Value::Integer(n) if n > 0 => largest.map(|largest: i64| largest.max(n)),
-            _ => None,
-        };
-        Ok(())
-    })?;
+    let (count, largest) = super::keys(table)?;
     if largest == Some(count) {
         put_size(out, count as usize, [(15, 0x90), (0xffff, 0xdc)], 0xdd);
         for i in 1..=count {

@@ -86,6 +86,20 @@ fn function(lua: &Lua, name: &'static str, body: Body) -> Result<mlua::Function>
     })
 }
 
+/// How many keys a table has, and the largest if all are numbers from 1 on (0 of none).
+fn keys(table: &Table) -> Result<(i64, Option<i64>)> {
+    let (mut count, mut largest) = (0, Some(0));
+    table.for_each(|key: Value, _: Value| {
+        count += 1;
+        largest = match key {
+            Value::Integer(n) if n > 0 => largest.map(|largest: i64| largest.max(n)),
+            _ => None,
+        };
+        Ok(())
+    })?;
+    Ok((count, largest))
+}
+
 /// One result.
 fn one(lua: &Lua, value: impl IntoLua) -> Outcome {
     Ok(MultiValue::from_vec(vec![value.into_lua(lua)?]))
