@@ -223,6 +223,15 @@ impl Server {
         .map_err(|why| io::Error::other(format!("{why}\n{}", self.log())))
     }
 
+    /// Has it follow `primary`, and waits until the link is up.
+    ///
+    /// # Errors
+    /// REPLICAOF is refused, or [`PATIENCE`] ran out; the text holds the reason.
+    pub fn follow(&self, primary: &Server) -> io::Result<()> {
+        self.client()?.ask(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()])?;
+        self.wait_info("master_link_status", "up")
+    }
+
     /// Whether the process is there.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))

@@ -227,19 +227,13 @@ fn what_was_answered_after_a_flush_survives_every_kill() {
     }
 }
 
-/// Has `replica` follow `primary`, and waits until it does.
-fn follow(replica: &Server, primary: &Server) {
-    assert!(replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap().is_ok());
-    replica.wait_info("master_link_status", "up").unwrap();
-}
-
 #[test]
 fn what_a_replica_acknowledged_survives_the_kill_of_either() {
     let lines = ["min-replicas-to-ack 1", "repl-diskless-sync-delay 0", "rdb-key-save-delay 100"];
     let mut dice = Dice::new("acknowledged writes");
     let mut primary = Server::start(Program::Ours, &lines).unwrap();
     let mut replica = Server::start(Program::Ours, &lines).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     let mut there = vec![0; WRITERS];
     for round in 0..rounds() {
         let writers = Writers::start(&primary, &there);
@@ -255,7 +249,7 @@ fn what_a_replica_acknowledged_survives_the_kill_of_either() {
                 there = present(&primary);
                 assert_nothing_lost(&what, &answered, &there);
                 replica.launch().unwrap();
-                follow(&replica, &primary);
+                replica.follow(&primary).unwrap();
             }
             1 => {
                 // The replica: writes wait for it, and go on when it is back. Now and then the snapshot for it dies as well.

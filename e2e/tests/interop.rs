@@ -283,9 +283,7 @@ fn all_ways(primary: Program, replica: Program) {
         thread::scope(|scope| {
             scope.spawn(|| write_until(&stop, &mut writer, &kinds));
             let _stop = Stop(&stop);
-            let reply = replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
-            assert!(reply.is_ok(), "{what}: {reply:?}");
-            replica.wait_info("master_link_status", "up").unwrap();
+            replica.follow(&primary).unwrap_or_else(|why| panic!("{what}: {why}"));
             primary.line("CLIENT KILL TYPE replica").unwrap();
             until(&format!("{what}: a partial sync"), LIMIT, || {
                 if number(&primary, "sync_partial_ok") > partial { Ok(()) } else { Err("none yet") }

@@ -103,12 +103,6 @@ fn assert_same(primary: &Server, replica: &Server) {
     assert_eq!(p.len(), r.len());
 }
 
-fn follow(replica: &Server, primary: &Server) {
-    let reply = replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
-    assert!(reply.is_ok(), "{reply:?}");
-    replica.wait_info("master_link_status", "up").unwrap();
-}
-
 /// Full sync, stream, partial sync after the link was cut, under writes; the data are equal after each.
 fn full_then_partial(primary: Program, replica: Program, primary_lines: &[&str], replica_lines: &[&str]) {
     let mut lines = vec!["save \"\"", "repl-diskless-sync-delay 0"];
@@ -121,7 +115,7 @@ fn full_then_partial(primary: Program, replica: Program, primary_lines: &[&str],
     fill(&mut client);
     replica.line("SET stranger 1").unwrap();
 
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     client.line("SET after sync").unwrap();
     client.line("INCR int").unwrap();
     for line in [
@@ -212,8 +206,8 @@ fn a_replica_of_a_replica_has_the_same_data_and_offsets() {
     let middle = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let last = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
     fill(&mut primary.client().unwrap());
-    follow(&middle, &primary);
-    follow(&last, &middle);
+    middle.follow(&primary).unwrap();
+    last.follow(&middle).unwrap();
     primary.line("SET end-to-end yes").unwrap();
     assert_same(&primary, &last);
     assert_eq!(primary.info("master_replid").unwrap(), last.info("master_replid").unwrap());
@@ -227,11 +221,11 @@ fn a_replica_of_a_replica_goes_on_in_the_database_that_the_stream_has_selected()
         let last = Server::start(last, &["save \"\""]).unwrap();
         let mut client = primary.client().unwrap();
         fill(&mut client);
-        follow(&middle, &primary);
+        middle.follow(&primary).unwrap();
         client.line("SELECT 3").unwrap();
         client.line("SET before 1").unwrap();
         assert_same(&primary, &middle);
-        follow(&last, &middle);
+        last.follow(&middle).unwrap();
         client.line("SET after 1").unwrap();
         assert_same(&primary, &middle);
         assert_same(&primary, &last);
@@ -244,14 +238,14 @@ fn a_promoted_replica_serves_its_old_peers_and_its_old_primary_by_partial_sync()
     let new = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let peer = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
     fill(&mut old.client().unwrap());
-    follow(&new, &old);
-    follow(&peer, &old);
+    new.follow(&old).unwrap();
+    peer.follow(&old).unwrap();
     assert_same(&old, &new);
     assert_same(&old, &peer);
 
     assert!(new.line("REPLICAOF NO ONE").unwrap().is_ok());
-    follow(&peer, &new);
-    follow(&old, &new);
+    peer.follow(&new).unwrap();
+    old.follow(&new).unwrap();
     new.line("SET under-new-management yes").unwrap();
     assert_same(&new, &peer);
     assert_same(&new, &old);
@@ -268,7 +262,7 @@ fn failover_hands_over_without_a_full_sync_and_in_both_directions_with_valkey() 
         let first = Server::start(a, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
         let second = Server::start(b, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
         fill(&mut first.client().unwrap());
-        follow(&second, &first);
+        second.follow(&first).unwrap();
         assert_same(&first, &second);
         // The replica's link is up a moment before its primary hears so.
         until("the replica to be online", PATIENCE, || match first.info("slave0") {
@@ -294,7 +288,7 @@ fn wait_tells_how_many_replicas_hold_the_write() {
     let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let mut client = primary.client().unwrap();
     assert_eq!(client.line("WAIT 1 50").unwrap(), Reply::Int(0));
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     client.line("SET k v").unwrap();
     assert_eq!(client.line("WAIT 1 0").unwrap(), Reply::Int(1));
     assert_eq!(client.line("WAIT 2 50").unwrap(), Reply::Int(1));
@@ -304,7 +298,7 @@ fn wait_tells_how_many_replicas_hold_the_write() {
 fn a_transaction_reaches_the_replica_whole() {
     let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let replica = Server::start(Program::Valkey91, &["save \"\""]).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     let mut client = primary.client().unwrap();
     for line in ["MULTI", "SET a 1", "INCR a", "RPUSH l x y"] {
         client.line(line).unwrap();
@@ -365,7 +359,7 @@ fn a_primary_with_append_only_file_restarts_and_its_replica_goes_on_by_partial_s
     for kill in [false, true] {
         let mut primary = Server::start(Program::Ours, &["save \"\"", "appendonly yes"]).unwrap();
         let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
-        follow(&replica, &primary);
+        replica.follow(&primary).unwrap();
         fill(&mut primary.client().unwrap());
         assert_same(&primary, &replica);
         if kill {
@@ -386,7 +380,7 @@ fn what_a_replica_cannot_execute_of_its_primarys_stream_is_in_its_log_and_counte
     let primary =
         Server::start(Program::Valkey91, &["enable-debug-command yes", "repl-diskless-sync-delay 0"]).unwrap();
     let replica = Server::start(Program::Ours, &["save 900 1"]).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     assert!(primary.line("DEBUG REPLICATE NOSUCH a b").unwrap().is_ok());
     until("the error in the log", LIMIT, || {
         let log = replica.log();
@@ -422,7 +416,7 @@ fn fields_that_expire(primary: Program, replica: Program) {
     tell("HSETEX h PXAT 33177117420000 FIELDS 3 a 1 b 2 c 3");
     tell("HSETEX h EX 1000 FIELDS 1 number 4");
     tell("HSET h stays 5");
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     tell("HEXPIRE h 500 NX FIELDS 2 stays a");
     tell("HGETEX h PERSIST FIELDS 2 b missing");
     tell("HINCRBY h number 1");
@@ -468,7 +462,7 @@ fn what_expired_while_a_primary_was_away_is_deleted_from_its_replica_by_partial_
     let lines = ["save 900 1", "repl-diskless-sync-delay 0", "enable-debug-command yes"];
     let mut primary = Server::start(Program::Ours, &lines).unwrap();
     let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     for line in [
         "DEBUG SET-ACTIVE-EXPIRE 0",
         "SET key 1 PX 1",
@@ -499,7 +493,7 @@ fn what_expired_while_a_primary_was_away_is_deleted_from_its_replica_by_partial_
 fn a_writable_replica_deletes_what_its_own_clients_made_expire() {
     let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let replica = Server::start(Program::Ours, &["save \"\"", "replica-read-only no"]).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     assert!(replica.line("SET own yes PX 50").unwrap().is_ok());
     assert!(replica.line("SET stays yes PX 50").unwrap().is_ok());
     assert_eq!(replica.line("PERSIST stays").unwrap(), Reply::Int(1));
@@ -514,7 +508,7 @@ fn a_writable_replica_deletes_what_its_own_clients_made_expire() {
 fn what_replicaof_said_is_in_the_configuration_that_is_rewritten() {
     let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let mut replica = Server::start(Program::Ours, &["save \"\""]).unwrap();
-    follow(&replica, &primary);
+    replica.follow(&primary).unwrap();
     let shown = replica.line("CONFIG GET replicaof").unwrap().items().unwrap()[1].text().unwrap();
     assert_eq!(shown, format!("127.0.0.1 {}", primary.port()));
     assert!(replica.line("CONFIG REWRITE").unwrap().is_ok());

@@ -37,8 +37,7 @@ fn both_ways_of_reaching_a_replica(primary: Program, replica: Program) {
     let client = &mut primary.client().unwrap();
     load(client, "first", "one");
     load(&mut replica.client().unwrap(), "stranger", "none");
-    replica.line(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).unwrap();
-    replica.wait_info("master_link_status", "up").unwrap();
+    replica.follow(&primary).unwrap();
     assert_eq!(libraries(&replica), ["first"], "the full sync brings the primary's libraries and no other");
 
     load(client, "second", "two");
