@@ -1,7 +1,7 @@
 //! Positions as members of sorted sets: GEOADD, GEOPOS, GEOHASH, GEODIST.
 
 use super::error::{CommandError, SYNTAX};
-use super::zset::{Options, add_members};
+use super::zset::{Options, add_members, reply_scores};
 use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::data::geo::{LATITUDES, LONGITUDES, Position};
 use crate::resp::ReplyBuf;
@@ -106,31 +106,12 @@ fn geoadd(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Answers with something of the position of each member that is named.
-fn reply_each(
-    ctx: &mut Ctx<'_>,
-    reply_one: fn(&mut ReplyBuf, Position),
-    reply_missing: fn(&mut ReplyBuf),
-) -> CommandResult {
-    let (key, members) = (ctx.arg(1), ctx.argv.iter().skip(2));
-    let (db, reply) = ctx.db_and_reply();
-    let zset = db.read_zset(key)?;
-    reply.array(members.len());
-    for member in members {
-        match zset.and_then(|zset| zset.score(member)) {
-            Some(score) => reply_one(reply, Position::of_score(score)),
-            None => reply_missing(reply),
-        }
-    }
-    Ok(())
-}
-
 fn geopos(ctx: &mut Ctx<'_>) -> CommandResult {
-    reply_each(ctx, reply_position, ReplyBuf::null_array)
+    reply_scores(ctx, |reply, score| reply_position(reply, Position::of_score(score)), ReplyBuf::null_array)
 }
 
 fn geohash(ctx: &mut Ctx<'_>) -> CommandResult {
-    reply_each(ctx, |reply, at| reply.bulk(&at.geohash()), ReplyBuf::null)
+    reply_scores(ctx, |reply, score| reply.bulk(&Position::of_score(score).geohash()), ReplyBuf::null)
 }
 
 fn geodist(ctx: &mut Ctx<'_>) -> CommandResult {

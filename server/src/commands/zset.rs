@@ -6,6 +6,7 @@ use crate::config::NotifyEvents;
 use crate::data::value::{Value, ValueMut};
 use crate::data::zset::{Change, Zset};
 use crate::keyspace::{Db, WrongType};
+use crate::resp::ReplyBuf;
 
 const CHANGE: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST);
 const READ: Flags = Flags::READONLY.union(Flags::FAST);
@@ -234,14 +235,23 @@ fn zscore(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn zmscore(ctx: &mut Ctx<'_>) -> CommandResult {
+    reply_scores(ctx, ReplyBuf::double, ReplyBuf::null)
+}
+
+/// Answers with something of the score of each member that is named.
+pub(super) fn reply_scores(
+    ctx: &mut Ctx<'_>,
+    reply_one: fn(&mut ReplyBuf, f64),
+    reply_missing: fn(&mut ReplyBuf),
+) -> CommandResult {
     let (key, members) = (ctx.arg(1), ctx.argv.iter().skip(2));
     let (db, reply) = ctx.db_and_reply();
     let zset = db.read_zset(key)?;
     reply.array(members.len());
     for member in members {
         match zset.and_then(|zset| zset.score(member)) {
-            Some(score) => reply.double(score),
-            None => reply.null(),
+            Some(score) => reply_one(reply, score),
+            None => reply_missing(reply),
         }
     }
     Ok(())
