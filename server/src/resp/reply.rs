@@ -47,10 +47,10 @@ impl ReplyBuf {
         ReplyBuf { proto, ..Self::default() }
     }
 
-    /// Sets how many bytes may be pending beyond the own buffer. If more are, all are dropped: the client has to go, and must not
+    /// Sets how many bytes may be pending, the own buffer's among them. If more are, all are dropped: the client has to go, and must not
     /// cost memory until it does.
-    pub fn set_limit(&mut self, bytes: usize) {
-        self.ceiling = bytes.saturating_add(OWN_BUFFER);
+    pub fn set_ceiling(&mut self, bytes: usize) {
+        self.ceiling = bytes;
     }
 
     /// Whether more was pending than may be: nothing will be sent any more.
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn more_than_may_be_pending_is_dropped_and_costs_no_memory() {
         let mut reply = ReplyBuf::default();
-        reply.set_limit(1000);
+        reply.set_ceiling(OWN_BUFFER + 1000);
         reply.bulk(&[0; OWN_BUFFER]);
         reply.consume(800);
         reply.bulk(&[0; 1700]);
@@ -392,7 +392,7 @@ mod tests {
     fn an_aggregate_whose_length_is_told_afterwards_has_no_place_in_the_own_buffer() {
         for (elements, overflows) in [(8, false), (12, true)] {
             let mut reply = ReplyBuf::default();
-            reply.set_limit(1000);
+            reply.set_ceiling(OWN_BUFFER + 1000);
             reply.deferred(ReplyBuf::array, |reply| {
                 (0..elements).for_each(|_| reply.bulk(&[0; 100]));
                 elements

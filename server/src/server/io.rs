@@ -11,12 +11,13 @@ use crate::net::listener::Kind;
 use crate::net::{Interest, Stream, Token};
 use crate::persistence::child::Purpose;
 use crate::resp::Limits;
+use crate::resp::reply::OWN_BUFFER;
 use crate::{log_verbose, log_warning};
 
 /// What one client may be sent in one turn, so that the others get theirs.
 const WRITE_PER_TURN: usize = 64 * 1024;
-/// Bytes of output that may wait for one who never logged in.
-const STRANGERS_OUTPUT: usize = 17 * 1024;
+/// Bytes of output beyond its own buffer that may wait for one who never logged in.
+const STRANGERS_LIMIT: u64 = 1024;
 
 impl Server {
     /// Accepts what waits at a listener, a bounded number at a time.
@@ -210,7 +211,10 @@ impl Server {
                 after_request(client);
                 self.end_caching_exception(client);
                 self.clients.take_messages(client);
-                self.limit_stranger(client);
+                if !client.flags.contains(ClientFlags::KNOWN) && !self.must_log_in(client) {
+                    client.flags |= ClientFlags::KNOWN;
+                    self.limit_output(client);
+                }
                 query.advance();
                 if client.is_waiting() || client.is_closing() {
                     break 'requests;
@@ -230,33 +234,23 @@ impl Server {
 
     /// Sets how much may wait to be sent to a client, by what it is.
     pub fn limit_output(&self, client: &mut Client) {
+        let stranger = !client.flags.contains(ClientFlags::KNOWN) && self.must_log_in(client);
         let limit = match client.class() {
             _ if client.is_primary() || client.replica.is_some() => 0,
+            // Whoever never logged in does not get to fill our memory with answers that they don't take.
+            _ if stranger && self.debug.enforce_reply_list => return client.reply.set_ceiling(0),
+            _ if stranger => STRANGERS_LIMIT,
             "pubsub" => self.config.client_output_buffer_limit.pubsub.hard_bytes,
             _ => self.config.client_output_buffer_limit.normal.hard_bytes,
         };
         let bytes = usize::try_from(limit).unwrap_or(usize::MAX);
-        client.reply.set_limit(if bytes == 0 { usize::MAX } else { bytes });
+        client.reply.set_ceiling(if bytes == 0 { usize::MAX } else { bytes.saturating_add(OWN_BUFFER) });
     }
 
     /// Bytes that may wait for an ordinary client for a while only.
     pub fn soft_limit(&self, client: &Client) -> u64 {
         let limits = &self.config.client_output_buffer_limit;
         if client.class() == "pubsub" { limits.pubsub.soft_bytes } else { limits.normal.soft_bytes }
-    }
-
-    /// Whoever never logged in does not get to fill our memory with answers that they don't take.
-    fn limit_stranger(&mut self, client: &mut Client) {
-        if client.flags.contains(ClientFlags::KNOWN) || !self.must_log_in(client) {
-            client.flags |= ClientFlags::KNOWN;
-            return;
-        }
-        let most = if self.debug.enforce_reply_list { 0 } else { STRANGERS_OUTPUT };
-        if client.reply.pending() > most {
-            log_verbose!("Closing client {} that did not log in and has much output", client.peer);
-            self.stats.client_output_limit_disconnections += 1;
-            client.flags |= ClientFlags::CLOSE_NOW;
-        }
     }
 
     /// Sends what clients have to get, as far as their sockets take it.
