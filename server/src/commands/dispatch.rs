@@ -28,7 +28,7 @@ pub enum Outcome {
 
 /// Executes one request of a client.
 pub fn dispatch(server: &mut Server, client: &mut Client, argv: Argv<'_>) -> Outcome {
-    let row = match table::resolve(argv) {
+    let row = match table::resolve_after(client.last_command, argv) {
         Ok(row) => row,
         Err(unresolved) => {
             if is_http(argv.get(0)) {
@@ -239,7 +239,7 @@ fn queue(client: &mut Client, row: &'static Row, argv: Argv<'_>, flags: Flags) {
 
 /// Executes a command and carries out what follows: statistics, expired keys, propagation, waiting and watching clients.
 pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv<'_>) {
-    let start = Instant::now();
+    let start = server.batch_clock.filter(|_| server.nesting == 0).unwrap_or_else(Instant::now);
     let dirty_before = server.keyspace.dirty();
     let (position, offset_before) = (client.reply.position(), client.last_write_offset);
     let db = client.db;
@@ -280,7 +280,13 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         client.reply.error(&e.0);
         server.note_error_reply(client, Some(row), e);
     }
-    let took = start.elapsed();
+    let end = Instant::now();
+    let took = end - start;
+    if server.nesting == 0
+        && let Some(clock) = &mut server.batch_clock
+    {
+        *clock = end;
+    }
     // A client that waits is counted when its wait ends, or when its command runs again.
     if client.blocked.is_none() {
         note_call(server, client, row, argv, position, took);

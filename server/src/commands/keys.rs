@@ -90,6 +90,7 @@ fn unlink(ctx: &mut Ctx<'_>) -> CommandResult {
 fn delete(ctx: &mut Ctx<'_>, lazily: bool) -> CommandResult {
     let argv = ctx.argv;
     let (db, reply) = ctx.db_and_reply();
+    db.prefetch(argv.iter().skip(1));
     let deleted = argv.iter().skip(1).filter(|key| db.del(key, lazily)).count();
     reply.int(deleted as i64);
     Ok(())
@@ -106,6 +107,7 @@ fn touch(ctx: &mut Ctx<'_>) -> CommandResult {
 fn count(ctx: &mut Ctx<'_>, lookup: Lookup) -> CommandResult {
     let argv = ctx.argv;
     let (db, reply) = ctx.db_and_reply();
+    db.prefetch(argv.iter().skip(1));
     let found = argv.iter().skip(1).filter(|key| db.read_with(key, lookup).is_some()).count();
     reply.int(found as i64);
     Ok(())

@@ -119,6 +119,7 @@ fn mget(ctx: &mut Ctx<'_>) -> CommandResult {
     let argv = ctx.argv;
     let (db, reply) = ctx.db_and_reply();
     reply.array(argv.len() - 1);
+    db.prefetch(argv.iter().skip(1));
     for key in argv.iter().skip(1) {
         match db.read_str(key) {
             Ok(Some(string)) => reply_elem(reply, string),

@@ -253,6 +253,7 @@ fn msetnx(ctx: &mut Ctx<'_>) -> CommandResult {
 fn set_pairs(ctx: &mut Ctx<'_>, first: usize, n: usize, ttl: Ttl) {
     let argv = ctx.argv;
     let db = ctx.db();
+    db.prefetch((0..n).map(|i| argv.get(first + 2 * i)));
     for i in 0..n {
         let (key, value) = (argv.get(first + 2 * i), argv.get(first + 2 * i + 1));
         db.set_str(key, value, ttl);

@@ -132,7 +132,18 @@ impl Row {
 /// # Errors
 /// Valkey's texts for an unknown command, an unknown subcommand and a wrong number of arguments.
 pub fn resolve(argv: Argv<'_>) -> Result<&'static Row, Unresolved> {
-    let Some(row) = find(argv.get(0)) else { return Err(Unresolved { row: None, error: unknown_command(argv) }) };
+    resolve_after(None, argv)
+}
+
+/// As [`resolve`], for a client whose last call was this: it is likely to be the same, which is quicker to see than to look up.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_after(last: Option<&'static Row>, argv: Argv<'_>) -> Result<&'static Row, Unresolved> {
+    let again = |row: &&Row| NAMES.get().is_none() && row.full_name.as_bytes().eq_ignore_ascii_case(argv.get(0));
+    let Some(row) = last.filter(again).or_else(|| find(argv.get(0))) else {
+        return Err(Unresolved { row: None, error: unknown_command(argv) });
+    };
     let row = if row.subcommands.is_empty() || argv.len() < 2 {
         row
     } else {

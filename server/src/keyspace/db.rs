@@ -37,6 +37,9 @@ pub struct Db {
     pub(super) state: Rc<State>,
 }
 
+/// The most keys that are prefetched at a time.
+pub const PREFETCH_MAX: usize = 128;
+
 /// How a key is looked up for reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup {
@@ -138,14 +141,26 @@ impl Db {
         Rng::new(self.state.rng.borrow_mut().next_u64())
     }
 
-    /// Asks the processor for the bucket of a key with this [`hash`]: the first step before a batch of commands.
-    pub fn prefetch(&self, hash: u64) {
-        self.tables.keys.prefetch(hash);
-    }
-
-    /// Asks for the entry itself, when the bucket has come: the second step.
-    pub fn prefetch_entry(&self, hash: u64) {
-        self.tables.keys.prefetch_element(hash);
+    /// Asks the processor for what the look-ups of these keys will read, as many at a time as the configuration says: first their buckets, and
+    /// when those have come, their entries. One key alone is found as fast without.
+    pub fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut hashes = [0; PREFETCH_MAX];
+        let hashes = &mut hashes[..self.state.prefetch_batch.get().min(PREFETCH_MAX)];
+        if hashes.len() < 2 || self.is_empty() {
+            return;
+        }
+        let mut keys = keys.peekable();
+        while keys.peek().is_some() {
+            let mut n = 0;
+            for (place, key) in hashes.iter_mut().zip(&mut keys) {
+                *place = hash(key);
+                self.tables.keys.prefetch(*place);
+                n += 1;
+            }
+            if n > 1 {
+                hashes[..n].iter().for_each(|hash| self.tables.keys.prefetch_element(*hash));
+            }
+        }
     }
 
     // Looking up.

@@ -180,6 +180,11 @@ impl Keyspace {
         self.state.lazy.set(lazy);
     }
 
+    /// Sets how many keys [`Db::prefetch`] asks for at a time.
+    pub fn set_prefetch_batch(&mut self, keys: usize) {
+        self.state.prefetch_batch.set(keys);
+    }
+
     /// Sets where compact encodings end.
     pub fn set_limits(&mut self, limits: Limits) {
         *self.state.limits.borrow_mut() = Rc::new(limits);

@@ -127,6 +127,8 @@ pub(super) struct State {
     pub expired: Cell<u64>,
     pub expired_fields: Cell<u64>,
     pub evicted: Cell<u64>,
+    /// See [`Db::prefetch`](super::Db::prefetch).
+    pub prefetch_batch: Cell<usize>,
     pub rng: RefCell<Rng>,
     pub effects: RefCell<Vec<Effect>>,
     pub garbage: RefCell<Vec<Garbage>>,
@@ -161,6 +163,7 @@ impl State {
             expired: Cell::new(0),
             expired_fields: Cell::new(0),
             evicted: Cell::new(0),
+            prefetch_batch: Cell::new(0),
             rng: RefCell::new(Rng::from_os()),
             effects: RefCell::default(),
             garbage: RefCell::default(),

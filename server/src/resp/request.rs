@@ -339,12 +339,16 @@ impl QueryBuf {
     }
 }
 
+/// See [`line`].
+const SHORT_LINE: usize = 8;
 const BAD_LINE_END: &str = "invalid CRLF in request";
 
 /// The text from `from` up to `\r\n`, and the offset after it; `None` if it has not arrived whole.
 fn line(buf: &[u8], from: usize) -> Result<Option<(&[u8], usize)>, ProtocolError> {
     let Some(rest) = buf.get(from..) else { return Ok(None) };
-    let Some(end) = memchr::memchr(b'\r', rest) else { return Ok(None) };
+    // Most are lengths of a few digits, and a search is set up for longer ones.
+    let near = rest.iter().take(SHORT_LINE).position(|c| *c == b'\r');
+    let Some(end) = near.or_else(|| memchr::memchr(b'\r', rest)) else { return Ok(None) };
     match rest.get(end + 1) {
         None => Ok(None),
         Some(b'\n') => Ok(Some((&rest[..end], from + end + 2))),

@@ -124,6 +124,7 @@ impl Server {
 pub fn configure_keyspace(keyspace: &mut Keyspace, c: &Config) {
     keyspace.set_notify(c.notify_keyspace_events);
     keyspace.set_policy(c.maxmemory_policy, c.lfu_log_factor, c.lfu_decay_time);
+    keyspace.set_prefetch_batch(c.prefetch_batch_max_size);
     keyspace.set_lazy_free(LazyFree {
         expire: c.lazyfree_lazy_expire,
         eviction: c.lazyfree_lazy_eviction,

@@ -1,12 +1,11 @@
 //! Clients' sockets: accepting, reading and executing requests, sending replies, closing.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::{Outcome, dispatch};
-use crate::data::table::hash;
 use crate::net::listener::Kind;
 use crate::net::{Interest, Stream, Token};
 use crate::persistence::child::Purpose;
@@ -198,11 +197,9 @@ impl Server {
                 break;
             }
             self.update_clock();
-            for argv in query.upcoming() {
-                if argv.len() > 1 {
-                    self.keyspace.db(client.db).prefetch(hash(argv.get(1)));
-                }
-            }
+            let keys = query.upcoming().filter(|argv| argv.len() > 1).map(|argv| argv.get(1));
+            self.keyspace.db(client.db).prefetch(keys);
+            self.batch_clock = Some(Instant::now());
             while let Some(argv) = query.current() {
                 if dispatch(self, client, argv) == Outcome::Later {
                     client.flags |= ClientFlags::POSTPONED;
@@ -228,6 +225,7 @@ impl Server {
             }
         }
         client.query = query;
+        self.batch_clock = None;
         // It may be a subscriber now.
         self.limit_output(client);
     }

@@ -22,6 +22,7 @@ pub mod turn;
 pub mod users;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::bio::{Bio, Message};
 use crate::client::{ClientId, Clients, PubSub};
@@ -126,6 +127,8 @@ pub struct Server {
     pub clock_us: i64,
     /// Depth of calls: 1 in a command, 2 in a command of EXEC.
     pub nesting: u32,
+    /// While a batch of requests is executed: when the last call ended, which is when the next one begins. Clocks are slow beside most calls.
+    pub batch_clock: Option<Instant>,
     /// Pauses that are on.
     pub pauses: Pauses,
     /// The position that the snapshot loaded last stands for.

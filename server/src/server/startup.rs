@@ -110,6 +110,7 @@ impl Server {
             propagation: Propagation::default(),
             clock_us: now * 1000,
             nesting: 0,
+            batch_clock: None,
             current_proto: 2,
             serving_ready: false,
             active_expire: true,

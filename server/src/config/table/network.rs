@@ -44,8 +44,8 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     io_threads: usize = 1, "io-threads", number(1, 256), IoThreads, NoEffectHere;
     /// Uses the I/O threads even when there is little to do.
     io_threads_always_active: bool = false, "io-threads-always-active", flag(), None, NoEffectHere, Hidden;
-    /// Keys of a pipeline that are prefetched together; 0 and 1 for none.
-    prefetch_batch_max_size: usize = 16, "prefetch-batch-max-size", number(0, 128), None, NoEffectHere;
+    /// Keys of a pipeline, or of one command, that are prefetched together; 0 and 1 for none.
+    prefetch_batch_max_size: usize = 16, "prefetch-batch-max-size", number(0, 128), Keyspace, Acts;
     /// I/O threads from which on replies are sent without copying their strings.
     min_io_threads_avoid_copy_reply: u32 = 7, "min-io-threads-avoid-copy-reply", number(0, INT_MAX), None, NoEffectHere, Hidden;
     /// Bytes from which on a string is sent without copying it.
