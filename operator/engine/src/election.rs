@@ -296,8 +296,17 @@ impl<'a> Turn<'a> {
         let lineage = record.lineage.clone().unwrap_or_default();
         let mut choices: Vec<(Life, &Answer)> = Vec::new();
         for i in self.seen.instances.iter().filter(|i| acceptance.instance.as_ref().is_none_or(|n| *n == i.name)) {
-            if let Some(a) = self.current(&i.name).filter(|a| a.whole && !a.loading) {
-                choices.push((life(&i.name, a), a));
+            match self.current(&i.name) {
+                Some(a) if a.loading => {
+                    self.say(
+                        ReasonCode::WaitingForLoad,
+                        Some(&i.name),
+                        format!("{} is loading its data; to go on without it, name the instance to keep", i.name),
+                    );
+                    return None;
+                }
+                Some(a) if a.whole => choices.push((life(&i.name, a), a)),
+                _ => {}
             }
         }
         choices.sort_by_key(|(_, a)| std::cmp::Reverse((a.reach(&lineage), a.keys)));
@@ -319,3 +328,6 @@ fn begin_with(record: &Record, target: Life, why: Why) -> Record {
         ..next(record)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ pub(super) fn failover(finished: &Finished) -> String {
     match failover.bytes_possibly_lost {
         Some(0) => {}
         // Writing to a String cannot fail.
-        Some(bytes) => _ = write!(line, ", at most {bytes} bytes lost"),
+        Some(bytes) => _ = write!(line, ", {bytes} bytes lost"),
         None => line.push_str(", what was lost is not known"),
     }
     if !writable {
@@ -124,8 +124,11 @@ pub(super) fn troubles(decision: &Decision) -> Vec<String> {
     });
     let mut troubles: Vec<String> = Vec::new();
     for condition in bad {
-        let message =
-            condition.message.replace("accept-data-loss", &format!("the annotation {}", crate::api::ACCEPT_DATA_LOSS));
+        let annotation = format!("the annotation {} in the file", crate::api::ACCEPT_DATA_LOSS);
+        let mut message = condition.message.replace("accept-data-loss", &annotation);
+        if message != condition.message {
+            message.push_str(" and start this command again");
+        }
         // The kinds often have one reason between them; the last says most.
         troubles.retain(|known| !known.ends_with(&condition.message));
         troubles.push(format!("{}: {message}", condition.kind.as_str()));
