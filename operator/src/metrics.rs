@@ -41,6 +41,7 @@ pub struct Metrics {
     failovers: Family<Why, Counter>,
     failover_seconds: Histogram,
     bytes_possibly_lost: Counter,
+    failovers_of_unknown_cost: Counter,
 }
 
 impl Default for Metrics {
@@ -55,6 +56,7 @@ impl Default for Metrics {
             failovers: Family::default(),
             failover_seconds: Histogram::new(SECONDS),
             bytes_possibly_lost: Counter::default(),
+            failovers_of_unknown_cost: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("leader", "Whether this operator leads", metrics.leader.clone());
@@ -74,8 +76,13 @@ impl Default for Metrics {
         );
         registry.register(
             "bytes_possibly_lost",
-            "Upper bound of the bytes of replication stream that new primaries lacked",
+            "Bytes of replication stream that old primaries were known to hold and new ones lacked",
             metrics.bytes_possibly_lost.clone(),
+        );
+        registry.register(
+            "failovers_of_unknown_cost",
+            "Failovers after which it was not known whether answered writes were lost",
+            metrics.failovers_of_unknown_cost.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -115,7 +122,10 @@ impl Metrics {
             let ms = u32::try_from(detected + promoted + opened).unwrap_or(u32::MAX);
             self.failover_seconds.observe(f64::from(ms) / 1_000.0);
         }
-        self.bytes_possibly_lost.inc_by(failover.bytes_possibly_lost.unwrap_or(0));
+        match failover.bytes_possibly_lost {
+            Some(bytes) => _ = self.bytes_possibly_lost.inc_by(bytes),
+            None => _ = self.failovers_of_unknown_cost.inc(),
+        }
     }
 
     /// The text that Prometheus scrapes.

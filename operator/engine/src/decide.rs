@@ -72,7 +72,8 @@ impl<'a> Turn<'a> {
         if let Some(answer) = self.fresh(&primary.name).filter(legitimate) {
             self.vote(record, primary, answer);
             let written = self
-                .keep_members(record, primary)
+                .count_loss(record)
+                .or_else(|| self.keep_members(record, primary))
                 .or_else(|| self.keep_guard(record, primary, answer))
                 .or_else(|| self.keep_place(record, primary, answer))
                 .or_else(|| self.keep_lineage(record, answer));

@@ -3,6 +3,7 @@
 use crate::memory::Progress;
 use crate::observe::Answer;
 use crate::record::{Failover, Life, Phase, Record, Timeline, Why};
+use crate::rules::Rule;
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -57,15 +58,44 @@ impl Turn<'_> {
     }
 
     fn possibly_lost(&self, record: &Record, target: &Life, answer: &Answer) -> Option<u64> {
+        // A stock server that goes on may have followed another one meanwhile, and given up what that one lacked.
+        let goes_on = |p: &Life| p == target && answer.fence.is_some();
+        let Some(primary) = record.primary.as_ref().filter(|p| !goes_on(p)) else { return Some(0) };
         let waited = record.guard.is_some_and(|g| g.acks > 0);
-        let chosen_by_rest = matches!(record.why, Some(Why::Reelected | Why::Accepted | Why::Restarted));
+        let itself = primary.name == target.name;
+        let chosen_by_rest = itself || matches!(record.why, Some(Why::Reelected | Why::Accepted));
         let planned = matches!(record.why, Some(Why::Requested | Why::Evaded));
-        if record.primary.is_none() || record.primary.as_ref() == Some(target) || planned || (waited && !chosen_by_rest)
-        {
+        if planned || (waited && !chosen_by_rest) {
             return Some(0);
         }
         let lineage = record.lineage.as_ref()?;
         let known = self.memory.takeover.as_ref().and_then(|p| p.old_offset).unwrap_or(0).max(lineage.offset);
-        Some(known.saturating_sub(answer.reach(lineage)?))
+        let lacking = known.saturating_sub(answer.reach(lineage)?);
+        // Its own log has what it answered after it was last heard; another disk, or a snapshot, need not.
+        let from_its_log = self.spec.complete_log && itself && answer.fence.is_some();
+        (lacking > 0 || from_its_log || !self.rules.hold(Rule::Cost)).then_some(lacking)
+    }
+
+    /// The primary that was replaced last is back with its log, and is about to be overwritten: what it holds beyond the new one's beginning was lost.
+    pub(crate) fn count_loss(&self, record: &Record) -> Option<Record> {
+        let (last, lineage) = (record.failovers.first()?, record.lineage.as_ref()?);
+        if last.epoch != record.epoch || last.bytes_possibly_lost == Some(0) {
+            return None;
+        }
+        let (before, first_own) = (lineage.replid2.as_ref()?, lineage.second_offset?);
+        let name = last.from.as_ref().filter(|from| **from != last.to)?;
+        let answer = self.fresh(name).filter(|a| a.whole && !a.loading && a.replid == *before)?;
+        let lost = (answer.offset + 1).saturating_sub(first_own);
+        let told = last.bytes_possibly_lost;
+        // Where the servers have no fence, another one may have taken writes in between, unheard.
+        let certain = self.spec.complete_log && answer.fence.is_some();
+        if told.is_some_and(|told| told >= lost) || (lost == 0 && !certain) {
+            return None;
+        }
+        let mut record = record.clone();
+        if let Some(last) = record.failovers.first_mut() {
+            last.bytes_possibly_lost = Some(lost);
+        }
+        Some(record)
     }
 }

@@ -218,12 +218,17 @@ impl<'a> Turn<'a> {
 
     /// The primary was lost while it was to hand over: what was planned becomes a takeover.
     fn broken_off(&mut self, record: &Record, primary: &Life, taken: Record) -> Option<Record> {
-        let lost =
-            self.fate(primary) == Fate::Dead || self.is_silent(&primary.name) || self.fate(primary) == Fate::Replaced;
-        if !lost {
-            self.say(ReasonCode::WaitingForAnswer, Some(&primary.name), format!("{} does not answer", primary.name));
-            return None;
-        }
+        let why = match self.fate(primary) {
+            Fate::Dead => Why::Died,
+            Fate::Replaced => Why::Restarted,
+            Fate::Unknown if self.is_silent(&primary.name) => Why::Silent,
+            Fate::Unknown => {
+                let message = format!("{} does not answer", primary.name);
+                self.say(ReasonCode::WaitingForAnswer, Some(&primary.name), message);
+                return None;
+            }
+        };
+        let taken = Record { why: Some(why), ..taken };
         let others = record.members.iter().filter(|m| **m != primary.name).count();
         // A stock server that was handed over to accepts writes already, heard or not: it is the only choice.
         let choose = others > 1 && !self.may_be_unfenced(record.target.as_ref().map_or("", |t| &t.name));

@@ -183,8 +183,8 @@ pub struct Failover {
     pub why: Why,
     /// How long it took.
     pub timeline: Timeline,
-    /// An upper bound of the bytes of replication stream that the new primary lacked, from what was known of the old one; none where offsets
-    /// could not be compared. 0 under `Preferred` and `Sync` unless a person accepted a loss.
+    /// Bytes of replication stream that the old primary is known to have held and the new one lacks. 0: certainly no answered write was lost.
+    /// None: not known, because the old primary may have answered more than was ever seen of it. Corrected when that one comes back with its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_possibly_lost: Option<u64>,
 }

@@ -88,6 +88,8 @@ pub struct Spec {
     /// Whether the instances keep their data over a restart (a volume, and RDB or AOF on it). Without, a set that restarts as a whole
     /// is expected to come back empty and is formed anew.
     pub persistent: bool,
+    /// Whether an instance has on its disk all that it ever answered (an AOF that is synced before each answer).
+    pub complete_log: bool,
     /// Instances that should not be primary, because they are about to be restarted, drained or removed.
     pub avoid: Vec<String>,
     /// A wish to move the primary.
@@ -113,6 +115,7 @@ impl Default for Spec {
             stale_replica: StaleReplica::default(),
             unfenced_takeover: UnfencedTakeover::default(),
             persistent: true,
+            complete_log: false,
             avoid: Vec::new(),
             switchover: None,
             place: None,

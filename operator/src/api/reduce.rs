@@ -5,7 +5,7 @@ use valkey_repl_engine::{
     spec::{Acceptance, Switchover},
 };
 
-use super::{GROUP, ValkeyReplication};
+use super::{AofFsync, GROUP, ValkeyReplication};
 
 /// The annotation that moves the primary: the pod's name, or `any` for the most advanced replica.
 pub const SWITCHOVER: &str = "valkey-repl.dev/switchover";
@@ -35,6 +35,9 @@ impl ValkeyReplication {
             stale_replica: spec.failover.stale_replica,
             unfenced_takeover: spec.failover.unfenced_takeover,
             persistent: !spec.storage.ephemeral && (spec.persistence.rdb || spec.persistence.aof),
+            complete_log: !spec.storage.ephemeral
+                && spec.persistence.aof
+                && spec.persistence.aof_fsync == AofFsync::Always,
             avoid,
             switchover: self.switchover(),
             place: spec.primary.clone(),

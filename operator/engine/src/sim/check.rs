@@ -2,7 +2,7 @@
 
 use super::server::{Disk, NAMES};
 use super::world::{SLOTS, World, Write, say};
-use crate::record::Phase;
+use crate::record::{Phase, Record};
 use crate::spec::{Durability, StaleReplica};
 
 impl World {
@@ -124,6 +124,38 @@ impl World {
         if self.accepting != Some(life) {
             self.accepting = Some(life);
             self.holds_all(i);
+        }
+    }
+
+    /// A failover that is recorded to have cost nothing cost nothing.
+    pub(super) fn count_cost(&mut self, record: &Record) {
+        let (Some(last), Some(primary)) = (record.failovers.first(), &record.primary) else { return };
+        let before = self.stored.record.as_ref().and_then(|r| r.failovers.first());
+        if before.is_some_and(|b| (b.epoch, b.bytes_possibly_lost) == (last.epoch, last.bytes_possibly_lost)) {
+            return;
+        }
+        let Some(i) = NAMES.iter().position(|n| *n == primary.name) else { return };
+        let nothing = last.bytes_possibly_lost == Some(0);
+        if nothing && format!("{}{}", NAMES[i], self.servers[i].run) != primary.run_id {
+            return; // What a later life of it lost is not that failover's cost.
+        }
+        let corrected = before.is_some_and(|b| b.epoch == last.epoch);
+        let mut held = vec![false; self.writes.len()];
+        for w in &self.servers[i].disk.log {
+            held[*w as usize] = true;
+        }
+        let mut lost = 0;
+        for (w, write) in self.writes.iter_mut().enumerate() {
+            if write.told == Some(last.epoch) || (!corrected && write.answered && write.told.is_none() && !held[w]) {
+                write.told = Some(last.epoch);
+                lost += 1;
+            }
+        }
+        if lost > 0 && nothing {
+            self.violated(format!(
+                "the failover to {} is said to have cost nothing, and cost {lost} answered writes",
+                NAMES[i]
+            ));
         }
     }
 

@@ -25,6 +25,7 @@ fn is_needed(rule: Rule, kind: Kind, most: u64, expected: &[&str]) {
 
 const TWO: &str = "both accept";
 const LOST: &str = "answered";
+const COST: &str = "cost nothing";
 
 macro_rules! needed {
     ($($name:ident: $rule:ident $kind:ident $most:literal $($bad:ident)+;)*) => {
@@ -47,6 +48,7 @@ needed! {
     a_handover_can_be_undone: Undone Late 20_000 TWO LOST;
     successors_are_recorded_anew_when_a_member_parts: Parting Many 20_000 LOST;
     another_pod_in_its_place_is_no_proof_of_death: Replaced Pair 20_000 TWO;
+    a_failover_is_said_to_have_cost_nothing_only_where_it_did_not: Cost Disks 20_000 COST;
     a_vote_counts_from_when_it_was_asked_for: AskTime Pair 20_000 TWO;
 }
 

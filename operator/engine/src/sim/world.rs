@@ -98,6 +98,8 @@ pub(super) struct Write {
     pub(super) answered: bool,
     /// Lost by what no rule could prevent: the last place that held it was destroyed, or `Async` gave it up.
     pub(super) excused: bool,
+    /// The failover that was recorded to have cost something, or not to be known to have cost nothing, when it was lost.
+    pub(super) told: Option<u64>,
 }
 
 pub(super) struct World {
@@ -166,6 +168,7 @@ impl World {
             stale_replica: plan.stale,
             unfenced_takeover: UnfencedTakeover::OnDeath,
             persistent: plan.persistent,
+            complete_log: !plan.disks,
             ..Spec::default()
         };
         let slow = if plan.late { r.pick(&[40, 90]) } else { r.pick(&[2, 4, 12, 40]) };
@@ -354,6 +357,7 @@ impl World {
             let name = record.primary.as_ref().map_or("", |p| p.run_id.as_str()).to_owned();
             self.ghosts.retain(|(g, _)| format!("{}{}", NAMES[g.id], g.run) != name);
         }
+        self.count_cost(&record);
         let stored = Rc::make_mut(&mut self.stored);
         stored.version += 1;
         stored.record = Some(record);
