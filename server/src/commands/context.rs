@@ -180,12 +180,16 @@ impl<'a> Ctx<'a> {
 
     /// Replaces what replicas and the append-only file get for this call.
     pub fn propagate_as(&mut self, args: &[&[u8]]) {
-        self.server.propagation.replace(self.client.db, args);
+        if self.server.wants_propagation() {
+            self.server.propagation.replace(self.client.db, args);
+        }
     }
 
     /// Adds a further command for replicas and the append-only file, after what was given before.
     pub fn propagate_also(&mut self, args: &[&[u8]]) {
-        self.server.propagation.push(self.client.db, args);
+        if self.server.wants_propagation() {
+            self.server.propagation.push(self.client.db, args);
+        }
     }
 
     /// Keeps this call from replicas and the append-only file.

@@ -199,6 +199,15 @@ impl Keys {
         }
     }
 
+    /// Where the first key is, or most likely is.
+    pub fn first(self) -> usize {
+        match self {
+            Keys::Range { first, .. } | Keys::DynamicFrom(first, _) => usize::try_from(first).unwrap_or(1),
+            Keys::Counted(at) => at + 1,
+            Keys::None | Keys::Dynamic(_) => 1,
+        }
+    }
+
     /// The indexes of the keys in `argv`; empty when the arguments don't fit.
     pub fn indexes(self, argv: Argv<'_>) -> Vec<usize> {
         let len = argv.len();

@@ -29,7 +29,7 @@ pub struct Script<F> {
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Cache<F> {
-    scripts: HashMap<Digest, Script<F>>,
+    scripts: HashMap<Digest, Script<F>, rapidhash::fast::RandomState>,
     /// Those that may be evicted, by when they were used.
     by_use: BTreeMap<u64, Digest>,
     uses: u64,
@@ -38,7 +38,7 @@ pub struct Cache<F> {
 
 impl<F> Default for Cache<F> {
     fn default() -> Self {
-        Cache { scripts: HashMap::new(), by_use: BTreeMap::new(), uses: 0, memory: 0 }
+        Cache { scripts: HashMap::default(), by_use: BTreeMap::new(), uses: 0, memory: 0 }
     }
 }
 

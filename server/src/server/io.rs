@@ -187,6 +187,7 @@ impl Server {
         }
         // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.
         let mut query = std::mem::take(&mut client.query);
+        let mut takes_more = client.interest == Interest::Read && client.replica.is_none();
         self.current_proto = client.reply.proto;
         self.limit_output(client);
         'requests: while !client.is_waiting() && !client.is_closing() {
@@ -197,7 +198,9 @@ impl Server {
                 break;
             }
             self.update_clock();
-            let keys = query.upcoming().filter(|argv| argv.len() > 1).map(|argv| argv.get(1));
+            // Most likely they are what the last one was.
+            let at = client.last_command.map_or(1, |row| row.command.keys.first());
+            let keys = query.upcoming().filter(|argv| argv.len() > at).map(|argv| argv.get(at));
             self.keyspace.db(client.db).prefetch(keys);
             self.batch_clock = Some(Instant::now());
             while let Some(argv) = query.current() {
@@ -213,6 +216,9 @@ impl Server {
                     self.limit_output(client);
                 }
                 query.advance();
+                if takes_more && client.reply.pending() >= WRITE_PER_TURN {
+                    takes_more = self.write_early(client);
+                }
                 if client.is_waiting() || client.is_closing() {
                     break 'requests;
                 }
@@ -228,6 +234,17 @@ impl Server {
         self.batch_clock = None;
         // It may be a subscriber now.
         self.limit_output(client);
+    }
+
+    /// Sends some of a long answer before the rest of it is put together: it needs less memory, and is still in the processor's cache. Not before
+    /// what must come first: the log of the writes that are answered, and messages about them. False when the socket takes no more.
+    fn write_early(&mut self, client: &mut Client) -> bool {
+        if self.persistence.aof.pending() == 0 && self.tracking.is_idle() {
+            let before = client.reply.pending();
+            self.write(client);
+            return client.reply.pending() < before;
+        }
+        true
     }
 
     /// Sets how much may wait to be sent to a client, by what it is.
