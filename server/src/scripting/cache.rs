@@ -71,7 +71,9 @@ impl<F> Cache<F> {
 
     /// Takes note that a script was used.
     pub fn touch(&mut self, digest: &Digest) {
-        if let Some(used) = self.scripts.get_mut(digest).and_then(|script| script.used.as_mut()) {
+        let used = self.scripts.get_mut(digest).and_then(|script| script.used.as_mut());
+        // Most calls are of the one that was called last.
+        if let Some(used) = used.filter(|used| **used != self.uses) {
             self.by_use.remove(used);
             self.uses += 1;
             *used = self.uses;

@@ -59,7 +59,7 @@ impl Run {
         ctx.server.scripting.running = Some(Running {
             is_eval: self.kind == Kind::Eval,
             name: self.name,
-            since: Instant::now(),
+            since: ctx.server.batch_clock.unwrap_or_else(Instant::now),
             read_only: read_only || declared && self.flags.contains(ScriptFlags::NO_WRITES),
             allow_oom: declared && self.flags.contains(ScriptFlags::ALLOW_OOM),
             wrote: false,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaString, Result, StdLib, Table, Value, VmState};
 
 use super::{api, lend, libs};
 
@@ -36,8 +36,17 @@ pub struct Vm {
     run: Function,
     /// Puts the globals in place that a library sees while it is loaded, or those that its functions see.
     loading: Function,
-    /// What scripts see as globals, but for their protection.
+    /// Where EVAL's scripts find their keys and arguments.
+    inputs: Inputs,
+}
+
+/// What scripts see as globals, but for their protection, and the names under which their keys and arguments stand there: made once, for
+/// finding a string by its bytes takes the interpreter as long as much of a short script.
+#[derive(Clone)]
+struct Inputs {
     globals: Table,
+    keys: LuaString,
+    args: LuaString,
 }
 
 /// A script or function to run, apart from the server that runs it.
@@ -45,8 +54,7 @@ pub struct Program {
     lua: Lua,
     run: Function,
     function: Function,
-    /// Where EVAL's scripts find their keys and arguments.
-    globals: Option<Table>,
+    inputs: Option<Inputs>,
 }
 
 impl Vm {
@@ -67,8 +75,12 @@ impl Vm {
         native.raw_set("functions", kind == Kind::Functions)?;
         native.raw_set("names", [SCRIPT, FUNCTION])?;
         let made: Table = lua.load(include_str!("prelude.lua")).set_name("@prelude").call(native)?;
-        let vm =
-            Vm { run: made.raw_get("run")?, loading: made.raw_get("loading")?, globals: made.raw_get("globals")?, lua };
+        let inputs = Inputs {
+            globals: made.raw_get("globals")?,
+            keys: lua.create_string("KEYS")?,
+            args: lua.create_string("ARGV")?,
+        };
+        let vm = Vm { run: made.raw_get("run")?, loading: made.raw_get("loading")?, inputs, lua };
         vm.lua.set_globals(made.raw_get("environment")?)?;
         vm.lua.set_named_registry_value("prelude", made)?;
         vm.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
@@ -135,7 +147,7 @@ impl Vm {
             lua: self.lua.clone(),
             run: self.run.clone(),
             function,
-            globals: (kind == Kind::Eval).then(|| self.globals.clone()),
+            inputs: (kind == Kind::Eval).then(|| self.inputs.clone()),
         }
     }
 
@@ -159,9 +171,9 @@ impl Program {
         args: impl ExactSizeIterator<Item = &'k [u8]>,
     ) -> Result<(bool, Value)> {
         let (keys, args) = (self.array(keys)?, self.array(args)?);
-        if let Some(globals) = &self.globals {
-            globals.raw_set("KEYS", &keys)?;
-            globals.raw_set("ARGV", &args)?;
+        if let Some(inputs) = &self.inputs {
+            inputs.globals.raw_set(&inputs.keys, &keys)?;
+            inputs.globals.raw_set(&inputs.args, &args)?;
         }
         self.run.call((&self.function, keys, args))
     }
