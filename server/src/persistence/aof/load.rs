@@ -13,6 +13,7 @@ use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::call;
 use crate::commands::table;
 use crate::persistence::load::Into as LoadInto;
+use crate::persistence::rdb::format::Magic;
 use crate::replication::{Position, ReplId};
 use crate::resp::{Limits, QueryBuf};
 use crate::server::Server;
@@ -156,7 +157,7 @@ impl Server {
         let got = file.read(&mut magic).map_err(|e| format!("Reading {name}: {e}"))?;
         std::io::Seek::rewind(&mut file).map_err(|e| format!("Reading {name}: {e}"))?;
         let mut loader = Loader { input: QueryBuf::default(), at: 0, whole: 0, db: None, position: *position };
-        if magic[..got].starts_with(b"REDIS") || magic[..got].starts_with(b"VALKEY") {
+        if Magic::begins(&magic[..got]) {
             log_notice!("Reading RDB base file on AOF loading...");
             let summary = self.load_rdb(&mut file, len, LoadInto::Present).map_err(|e| {
                 format!("Error reading the RDB preamble of the AOF file {name}, AOF loading aborted: {e}")

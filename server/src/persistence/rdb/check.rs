@@ -1,12 +1,14 @@
-//! Walks a whole RDB file without building a data set: is it sound, and what does it hold?
+//! Reads a whole RDB file without keeping a data set: is it sound, and what does it hold?
 
 use std::io::Read;
 
-use super::error::{RdbError, Result};
+use super::error::{ErrorKind, RdbError, Result};
 use super::format::{ValueType, VersionCheck};
-use super::parser::{Checksum, Item, KeyHead, Parser};
+use super::object_load::{ValueOptions, load_entry};
+use super::parser::{Checksum, Doing, Item, KeyHead, Parser};
 use super::reader::{DEFAULT_BUFFER, Reader};
-use super::walk;
+use crate::data::entry::Entry;
+use crate::data::limits::Limits;
 
 /// How to check.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +26,7 @@ pub struct CheckOptions {
 pub struct Report {
     /// Version that the file announced; 0 before that.
     pub version: u32,
-    /// Keys read.
+    /// Keys read, the one whose value could not be among them.
     pub keys: u64,
     /// Keys with an expiry.
     pub expires: u64,
@@ -34,15 +36,15 @@ pub struct Report {
     pub empty_values: u64,
     /// Function libraries.
     pub functions: u64,
-    /// What became of the checksum; `None` when the end was not reached.
-    pub checksum: Option<Checksum>,
-    /// Keys of each type, for the types that occur, in the order of their codes.
-    pub types: Vec<(ValueType, u64)>,
+    /// Lua scripts, which servers before 7.0 sent along.
+    pub scripts: u64,
 }
 
 /// Something met on the way, told together with the position after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The file announced this version.
+    Version(u32),
     /// An auxiliary field.
     Aux {
         /// Its name.
@@ -50,21 +52,21 @@ pub enum Event<'a> {
         /// Its value.
         value: &'a [u8],
     },
+    /// Data of the module type of this id that belongs to no key.
+    ModuleAux(u64),
     /// A database begins.
     SelectDb(u64),
+    /// A key.
+    Key {
+        /// What stands before its value.
+        head: KeyHead,
+        /// Its name.
+        name: &'a [u8],
+        /// The key with its value; none if the value is empty or a module's.
+        entry: Option<&'a Entry>,
+    },
     /// The end was reached.
     End(Checksum),
-}
-
-/// What was being read when something turned out to be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
-    /// The first nine bytes.
-    Start,
-    /// An opcode, a key's name, the end.
-    Frame,
-    /// A value.
-    Value,
 }
 
 /// What is wrong with a file, and what was being read.
@@ -76,7 +78,9 @@ pub struct Failure {
     pub doing: Doing,
 }
 
-/// Reads `source` to the end of the RDB file in it. The report is of what came before a failure.
+/// Reads `source` to the end of the RDB file in it, and tells of what it meets. The report is of what came before a failure.
+///
+/// Each value is built and dropped again, so what passes here can be loaded; but for modules' values, which are skipped.
 pub fn check<R: Read>(
     source: R,
     options: &CheckOptions,
@@ -85,36 +89,44 @@ pub fn check<R: Read>(
     let reader = Reader::with_observer(source, (), 0, DEFAULT_BUFFER, options.checksum);
     let mut report = Report::default();
     let mut doing = Doing::Start;
-    let result = run(reader, options, &mut told, &mut report, &mut doing);
-    report.types.sort_by_key(|(value_type, _)| value_type.code());
+    let result = Parser::new(reader, options.version_check).and_then(|mut parser| {
+        let result = run(&mut parser, options, &mut told, &mut report);
+        doing = parser.doing;
+        result
+    });
     (report, result.map_err(|error| Failure { error, doing }))
 }
 
 fn run<R: Read>(
-    reader: Reader<R>,
+    parser: &mut Parser<R, ()>,
     options: &CheckOptions,
     told: &mut impl FnMut(u64, Event<'_>),
     report: &mut Report,
-    doing: &mut Doing,
 ) -> Result<()> {
-    let mut parser = Parser::new(reader, options.version_check)?;
     report.version = parser.version();
+    told(parser.reader.offset(), Event::Version(report.version));
+    let limits = Limits::default();
     loop {
-        *doing = Doing::Frame;
         match parser.next_item()? {
-            Item::Aux => told(parser.reader.offset(), Event::Aux { name: &parser.name, value: &parser.text }),
+            Item::Aux => {
+                report.scripts += u64::from(parser.name.eq_ignore_ascii_case(b"lua"));
+                told(parser.reader.offset(), Event::Aux { name: &parser.name, value: &parser.text });
+            }
             Item::SelectDb(db) => told(parser.reader.offset(), Event::SelectDb(db)),
             Item::Function => report.functions += 1,
-            Item::ModuleAux(_) => parser.skip_module_value()?,
+            Item::ModuleAux(id) => {
+                told(parser.reader.offset(), Event::ModuleAux(id));
+                parser.skip_module_value()?;
+            }
             Item::Resize { .. } | Item::SlotImport => {}
             Item::Key(head) => {
-                *doing = Doing::Value;
-                let elements = walk::value(&mut parser.reader, head.value_type)
-                    .map_err(|error| error.in_key(&parser.name, head.value_type))?;
-                report.count(head, elements == 0, options.now_ms);
+                report.keys += 1;
+                let entry = value(parser, &head, &limits).map_err(|e| e.in_key(&parser.name, head.value_type))?;
+                report.count(&head, matches!(entry, Found::Empty), options.now_ms);
+                let entry = if let Found::Built(entry) = &entry { Some(entry) } else { None };
+                told(parser.reader.offset(), Event::Key { head, name: &parser.name, entry });
             }
             Item::End(checksum) => {
-                report.checksum = Some(checksum);
                 told(parser.reader.offset(), Event::End(checksum));
                 return Ok(());
             }
@@ -122,23 +134,37 @@ fn run<R: Read>(
     }
 }
 
+/// What a value turned out to be.
+enum Found {
+    Built(Entry),
+    Empty,
+    Module,
+}
+
+fn value<R: Read>(parser: &mut Parser<R, ()>, head: &KeyHead, limits: &Limits) -> Result<Found> {
+    if head.value_type == ValueType::Module2 {
+        parser.reader.length()?;
+        return parser.skip_module_value().map(|()| Found::Module);
+    }
+    match load_entry(&mut parser.reader, &parser.name, head, &ValueOptions { limits, deep: false }) {
+        Ok(entry) => Ok(Found::Built(entry)),
+        Err(error) if matches!(error.kind(), ErrorKind::EmptyValue) => Ok(Found::Empty),
+        Err(error) => Err(error),
+    }
+}
+
 impl Report {
-    fn count(&mut self, head: KeyHead, empty: bool, now_ms: i64) {
-        self.keys += 1;
+    fn count(&mut self, head: &KeyHead, empty: bool, now_ms: i64) {
         self.expires += u64::from(head.expire_at.is_some());
         self.already_expired += u64::from(head.expire_at.is_some_and(|at| at < now_ms));
         self.empty_values += u64::from(empty);
-        match self.types.iter_mut().find(|(value_type, _)| *value_type == head.value_type) {
-            Some((_, count)) => *count += 1,
-            None => self.types.push((head.value_type, 1)),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::rdb::error::ErrorKind;
+    use crate::data::table::Keyed;
 
     const OPTIONS: CheckOptions =
         CheckOptions { version_check: VersionCheck::Strict, checksum: true, now_ms: 1_700_000_000_000 };
@@ -149,10 +175,25 @@ mod tests {
         };
     }
 
-    fn sound(bytes: &[u8]) -> Report {
-        let (report, result) = check(bytes, &OPTIONS, |_, _| ());
+    type Types = Vec<(ValueType, u64)>;
+
+    /// The report of a sound file, how many keys of each type it holds, and what became of its checksum.
+    fn sound(bytes: &[u8]) -> (Report, Types, Checksum) {
+        let (mut types, mut end) = (Types::new(), None);
+        let (report, result) = check(bytes, &OPTIONS, |_, event| match event {
+            Event::Key { head, name, entry } => {
+                assert_eq!(entry.map(Keyed::key), Some(name));
+                match types.iter_mut().find(|(value_type, _)| *value_type == head.value_type) {
+                    Some((_, count)) => *count += 1,
+                    None => types.push((head.value_type, 1)),
+                }
+            }
+            Event::End(checksum) => end = Some(checksum),
+            _ => {}
+        });
         assert!(result.is_ok(), "{result:?}");
-        report
+        types.sort_by_key(|(value_type, _)| value_type.code());
+        (report, types, end.unwrap())
     }
 
     #[test]
@@ -163,35 +204,49 @@ mod tests {
             (file!("valkey-8.1-values.rdb"), 11),
             (file!("redis-7.0-values.rdb"), 10),
         ] {
-            let report = sound(bytes);
+            let (report, types, checksum) = sound(bytes);
             assert_eq!((report.version, report.keys, report.expires), (version, 21, 2));
-            assert_eq!(report.checksum, Some(Checksum::Verified));
+            assert_eq!(checksum, Checksum::Verified);
             // Redis 7.0 has no listpack sets yet.
             let sets = if version == 10 { vec![(Set, 2)] } else { vec![(Set, 1)] };
             let listpack_sets = if version == 10 { vec![] } else { vec![(SetListpack, 1)] };
-            let types = [
+            let expected = [
                 vec![(String, 10)],
                 sets,
                 vec![(Hash, 1), (Zset2, 1), (SetIntset, 2), (HashListpack, 1), (ZsetListpack, 1), (ListQuicklist2, 3)],
                 listpack_sets,
             ];
-            assert_eq!(report.types, types.concat());
+            assert_eq!(types, expected.concat());
         }
     }
 
     #[test]
-    fn streams_functions_and_fields_with_expiry_are_walked_too() {
+    fn streams_functions_and_fields_with_expiry_are_read_too() {
         for bytes in [file!("valkey-9.1-streams.rdb"), file!("valkey-8.1-streams.rdb"), file!("redis-7.0-streams.rdb")]
         {
-            assert_eq!(sound(bytes).keys, 4);
+            assert_eq!(sound(bytes).0.keys, 4);
         }
         for bytes in
             [file!("valkey-9.1-functions.rdb"), file!("valkey-8.1-functions.rdb"), file!("redis-7.0-functions.rdb")]
         {
-            assert_eq!((sound(bytes).keys, sound(bytes).functions), (1, 1));
+            let (report, _, _) = sound(bytes);
+            assert_eq!((report.keys, report.functions), (1, 1));
         }
-        assert_eq!(sound(file!("valkey-9.1-field-ttl.rdb")).types, [(ValueType::String, 1), (ValueType::Hash2, 1)]);
-        assert_eq!(sound(file!("valkey-9.1-plain.rdb")).checksum, Some(Checksum::Disabled));
+        assert_eq!(sound(file!("valkey-9.1-field-ttl.rdb")).1, [(ValueType::String, 1), (ValueType::Hash2, 1)]);
+        assert_eq!(sound(file!("valkey-9.1-plain.rdb")).2, Checksum::Disabled);
+    }
+
+    #[test]
+    fn modules_values_are_skipped_and_keys_without_elements_are_no_error_but_counted() {
+        let bytes = b"REDIS0011\xfe\x00\x07\x01m\x05\x02\x07\x05\x01x\x00\x02\x01s\x00\xff\0\0\0\0\0\0\0\0";
+        let mut entries = Vec::new();
+        let (report, result) = check(&bytes[..], &OPTIONS, |_, event| {
+            if let Event::Key { entry, .. } = event {
+                entries.push(entry.is_some());
+            }
+        });
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!((report.keys, report.empty_values, entries), (2, 1, vec![false, false]));
     }
 
     #[test]
@@ -214,12 +269,13 @@ mod tests {
         let (report, result) = check(&good[..5000], &OPTIONS, |_, _| ());
         let failure = result.unwrap_err();
         assert_eq!(failure.error.offset(), 5000);
-        assert!(report.keys > 0 && report.checksum.is_none());
+        assert_eq!(failure.doing, Doing::Value);
+        assert!(report.keys > 0);
         let mut bad = good.to_vec();
         let at = bad.len() - 1;
         bad[at] ^= 1;
         let failure = check(&bad[..], &OPTIONS, |_, _| ()).1.unwrap_err();
-        assert_eq!(failure.doing, Doing::Frame);
+        assert_eq!(failure.doing, Doing::Checksum);
         assert!(matches!(failure.error.kind(), ErrorKind::WrongChecksum { .. }));
         assert!(check(&bad[..], &CheckOptions { checksum: false, ..OPTIONS }, |_, _| ()).1.is_ok());
     }

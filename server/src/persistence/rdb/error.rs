@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-use super::format::ValueType;
+use super::format::{FOREIGN_FIRST, FOREIGN_LAST, ValueType};
 
 /// Shorthand for results of reading.
 pub type Result<T> = std::result::Result<T, RdbError>;
@@ -33,6 +33,13 @@ pub enum ErrorKind {
     WrongSignature,
     /// A version that is not read.
     UnsupportedVersion(u32),
+    /// A value type or opcode that the format, or this server's version of it, does not have.
+    UnknownType {
+        /// The byte.
+        code: u8,
+        /// The version that the file announced.
+        version: u32,
+    },
     /// The checksum of what was read is not the one at the end.
     WrongChecksum {
         /// What was read.
@@ -112,6 +119,12 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Io(error) => write!(f, "Error reading RDB file: {error}"),
             ErrorKind::WrongSignature => f.write_str("Wrong signature trying to load DB from file"),
             ErrorKind::UnsupportedVersion(version) => write!(f, "Can't handle RDB format version {version}"),
+            ErrorKind::UnknownType { code, version } if (FOREIGN_FIRST..=FOREIGN_LAST).contains(version) => {
+                write!(f, "Can't handle foreign type or opcode {code} in RDB with version {version}")
+            }
+            ErrorKind::UnknownType { code, .. } => {
+                write!(f, "Unknown type or opcode when loading DB. Unrecoverable error, aborting now. (It is {code})")
+            }
             ErrorKind::WrongChecksum { computed, stored } => {
                 write!(f, "Wrong RDB checksum expected: ({computed:x}) but got ({stored:x}). RDB CRC error")
             }

@@ -251,6 +251,11 @@ impl Magic {
         }
     }
 
+    /// Whether a file that begins with these bytes is meant to be an RDB file.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
+    }
+
     /// The nine bytes.
     pub fn bytes(self) -> [u8; MAGIC_LEN] {
         let text = match self {

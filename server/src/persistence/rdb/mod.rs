@@ -14,7 +14,7 @@
 //! | `save`, `load` | whole files |
 //! | `dataset` | a keyspace into a file and back |
 //! | `dump` | the payloads of DUMP and RESTORE |
-//! | `walk`, `check` | reading values, and whole files, without building anything |
+//! | `check` | whole files, without keeping anything |
 
 pub mod check;
 pub mod crc64;
@@ -31,7 +31,6 @@ pub mod parser;
 pub mod reader;
 pub mod save;
 pub mod stream;
-pub mod walk;
 pub mod writer;
 
 #[cfg(test)]

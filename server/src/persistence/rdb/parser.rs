@@ -5,9 +5,12 @@
 
 use std::io::Read;
 
-use super::error::{ErrorKind, Result};
+use super::error::{ErrorKind, RdbError, Result};
 use super::format::{self, FIRST_VERSION_WITH_CHECKSUM, Magic, ValueType, VersionCheck, module, opcode};
 use super::reader::{Observer, Reader};
+
+/// A slot import is named like a node of a cluster.
+const SLOT_IMPORT_NAME_LEN: usize = 40;
 
 /// What comes next in a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +64,49 @@ pub enum Checksum {
     Absent,
 }
 
+/// What was being read when something turned out to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// The first nine bytes.
+    Start,
+    /// The byte that says what comes next.
+    Type,
+    /// The expiry of a key.
+    Expiry,
+    /// The name of a key.
+    Key,
+    /// A value.
+    Value,
+    /// The checksum at the end.
+    Checksum,
+    /// The number of a database, or how many keys it has.
+    Length,
+    /// An auxiliary field.
+    Aux,
+    /// Data of a module that belongs to no key.
+    ModuleAux,
+    /// A function library.
+    Function,
+}
+
+impl Doing {
+    /// As valkey-check-rdb prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Doing::Start => "start",
+            Doing::Type => "read-type",
+            Doing::Expiry => "read-expire",
+            Doing::Key => "read-key",
+            Doing::Value => "read-object-value",
+            Doing::Checksum => "check-sum",
+            Doing::Length => "read-len",
+            Doing::Aux => "read-aux",
+            Doing::ModuleAux => "read-module-aux",
+            Doing::Function => "read-functions",
+        }
+    }
+}
+
 /// Reads a file item by item.
 pub struct Parser<R, O> {
     /// The reader; at a key, it stands at the value.
@@ -69,6 +115,8 @@ pub struct Parser<R, O> {
     pub name: Vec<u8>,
     /// Value of the present auxiliary field, or code of the present function library.
     pub text: Vec<u8>,
+    /// What is being read, or was when an error came.
+    pub doing: Doing,
     magic: Magic,
 }
 
@@ -79,7 +127,7 @@ impl<R: Read, O: Observer> Parser<R, O> {
         if !magic.accepted(check) {
             return Err(reader.error(ErrorKind::UnsupportedVersion(magic.version())));
         }
-        Ok(Parser { reader, name: Vec::new(), text: Vec::new(), magic })
+        Ok(Parser { reader, name: Vec::new(), text: Vec::new(), doing: Doing::Start, magic })
     }
 
     /// The version that the file announced.
@@ -98,15 +146,20 @@ impl<R: Read, O: Observer> Parser<R, O> {
         let mut idle_seconds = None;
         let mut frequency = None;
         loop {
+            self.doing = Doing::Type;
             let code = self.reader.byte()?;
             if self.is_foreign() && (ValueType::Hash2.code()..=opcode::SLOT_IMPORT).contains(&code) {
-                let version = self.version();
-                let what = format!("Can't handle foreign type or opcode {code} in RDB with version {version}");
-                return Err(self.reader.error(ErrorKind::Unsupported(what.into())));
+                return Err(self.unknown_type(code));
             }
             match code {
-                opcode::EXPIRETIME => expire_at = Some(i64::from(self.reader.int32()?) * 1000),
-                opcode::EXPIRETIME_MS => expire_at = Some(self.reader.int64()?),
+                opcode::EXPIRETIME => {
+                    self.doing = Doing::Expiry;
+                    expire_at = Some(i64::from(self.reader.int32()?) * 1000);
+                }
+                opcode::EXPIRETIME_MS => {
+                    self.doing = Doing::Expiry;
+                    expire_at = Some(self.reader.int64()?);
+                }
                 opcode::FREQ => frequency = Some(self.reader.byte()?),
                 opcode::IDLE => idle_seconds = Some(self.reader.length()?),
                 opcode::SLOT_INFO => {
@@ -115,15 +168,21 @@ impl<R: Read, O: Observer> Parser<R, O> {
                     }
                 }
                 opcode::AUX => {
+                    self.doing = Doing::Aux;
                     self.reader.string_into(&mut self.name)?;
                     self.reader.string_into(&mut self.text)?;
                     return Ok(Item::Aux);
                 }
-                opcode::SELECTDB => return self.reader.length().map(Item::SelectDb),
+                opcode::SELECTDB => {
+                    self.doing = Doing::Length;
+                    return self.reader.length().map(Item::SelectDb);
+                }
                 opcode::RESIZEDB => {
+                    self.doing = Doing::Length;
                     return Ok(Item::Resize { keys: self.reader.length()?, expires: self.reader.length()? });
                 }
                 opcode::FUNCTION => {
+                    self.doing = Doing::Function;
                     self.reader.string_into(&mut self.text)?;
                     return Ok(Item::Function);
                 }
@@ -135,23 +194,23 @@ impl<R: Read, O: Observer> Parser<R, O> {
                 opcode::SLOT_IMPORT => return self.slot_import(),
                 opcode::EOF => return self.end().map(Item::End),
                 code => {
-                    let value_type = self.value_type(code)?;
+                    let value_type = ValueType::from_code(code).ok_or_else(|| self.unknown_type(code))?;
+                    self.doing = Doing::Key;
                     self.reader.string_into(&mut self.name)?;
+                    self.doing = Doing::Value;
                     return Ok(Item::Key(KeyHead { value_type, expire_at, idle_seconds, frequency }));
                 }
             }
         }
     }
 
-    fn value_type(&self, code: u8) -> Result<ValueType> {
-        ValueType::from_code(code).ok_or_else(|| {
-            let what =
-                format!("Unknown type or opcode when loading DB. Unrecoverable error, aborting now. (It is {code})");
-            self.reader.error(ErrorKind::Corrupt(what.into()))
-        })
+    #[cold]
+    fn unknown_type(&self, code: u8) -> RdbError {
+        self.reader.error(ErrorKind::UnknownType { code, version: self.version() })
     }
 
     fn module_aux(&mut self) -> Result<Item> {
+        self.doing = Doing::ModuleAux;
         let id = self.reader.length()?;
         let when_tag = self.reader.length()?;
         self.reader.length()?;
@@ -167,7 +226,9 @@ impl<R: Read, O: Observer> Parser<R, O> {
     }
 
     fn slot_import(&mut self) -> Result<Item> {
-        self.reader.skip_string()?;
+        if self.reader.string()?.elem().len() != SLOT_IMPORT_NAME_LEN {
+            return Err(self.reader.corrupt("Invalid slot import job name length in RDB"));
+        }
         for _ in 0..self.reader.length()? {
             self.reader.length()?;
             self.reader.length()?;
@@ -179,6 +240,7 @@ impl<R: Read, O: Observer> Parser<R, O> {
         if self.version() < FIRST_VERSION_WITH_CHECKSUM {
             return Ok(Checksum::Absent);
         }
+        self.doing = Doing::Checksum;
         let computed = self.reader.checksum();
         let stored = u64::from_le_bytes(self.reader.array()?);
         match computed {
