@@ -10,6 +10,8 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ = $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 PROGRAMS := valkey-server valkey-cli valkey-operator
+# Other names of valkey-server.
+TOOLS_OF_SERVER := valkey-check-rdb valkey-check-aof
 # Static, so that the same files run here and in an image that holds nothing else. It takes --target: without it the flag would
 # reach procedural macros too, which cannot be static.
 STATIC := CARGO_TARGET_$(shell echo '$(HOST)' | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static"
@@ -28,6 +30,7 @@ build: toolchain ## the programs, statically linked, in target/release
 	$(STATIC) cargo build --release --locked --target $(HOST) --workspace --bins
 	mkdir -p target/release
 	cd $(STATIC_DIR) && cp --reflink=auto --remove-destination $(PROGRAMS) ../../release/
+	for tool in $(TOOLS_OF_SERVER); do ln -sf valkey-server target/release/$$tool; done
 
 .PHONY: test
 test: toolchain peers ## every test that needs no cluster

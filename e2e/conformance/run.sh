@@ -6,8 +6,8 @@
 #   OUT       folder for the log of each file; target/conformance
 #   BASEPORT  the first port that the tests may use, with some 1000 more for each job; 21111
 #   PAGE      a page to write the results into: the rows of these files, and all that is known to fail
-# Each file runs by itself, so one that hangs or crashes costs only itself. The other programs (valkey-cli, valkey-check-rdb, ...) are
-# the real ones: they judge what ours writes.
+# Each file runs by itself, so one that hangs or crashes costs only itself. Ours are the server and, as other names of it, the tools that
+# check files; valkey-cli and valkey-benchmark are the real ones.
 #
 # What fails has to stand in known-failures.txt, with its reason: a failure that does not, and a test there that passes, are both
 # errors. The last line counts every test once: "N passed, N failed" and, apart from both, those that are known to fail.
@@ -24,10 +24,12 @@ page=${PAGE:+$(realpath "$PAGE")}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$work/verdicts"
-for program in valkey-cli valkey-benchmark valkey-check-aof valkey-check-rdb valkey-sentinel; do
+for program in valkey-cli valkey-benchmark valkey-sentinel; do
   ln -s "$peer/bin/$program" "$work/bin/"
 done
-ln -s "$server" "$work/bin/valkey-server"
+for program in valkey-server valkey-check-aof valkey-check-rdb; do
+  ln -s "$server" "$work/bin/$program"
+done
 
 units=("$@")
 if [ ${#units[@]} -eq 0 ]; then

@@ -8,7 +8,11 @@ command -v docker >/dev/null || { echo "needs docker" >&2; exit 1; }
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-mkdir "$context/data"
+mkdir "$context/data" "$context/links"
+# Other names of the server. In a folder, of which links are copied as such.
+for tool in valkey-check-rdb valkey-check-aof; do
+  ln -s valkey-server "$context/links/$tool"
+done
 for program in valkey-server valkey-cli valkey-operator writer; do
   # A dynamic one would start nowhere: scratch has no loader.
   if readelf --program-headers "$programs/$program" | grep -q INTERP; then

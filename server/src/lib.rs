@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod bio;
+pub mod check;
 pub mod cli;
 pub mod client;
 pub mod commands;

@@ -1,5 +1,6 @@
-//! The server program.
+//! The server program; under the names of the tools that check its files, those.
 
+use valkey_server::check::Tool;
 use valkey_server::config::Invocation;
 use valkey_server::server::startup::{fail, version_line};
 use valkey_server::server::{Server, VALKEY_VERSION};
@@ -8,7 +9,12 @@ use valkey_server::server::{Server, VALKEY_VERSION};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
-    let args: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    let args: Vec<std::ffi::OsString> = args.collect();
+    if let Some(tool) = Tool::called(&program) {
+        std::process::exit(tool.run(&program, &args));
+    }
     match args.first().and_then(|a| a.to_str()) {
         Some("-v" | "--version") => return println!("{}", version_line()),
         Some("-h" | "--help") => return print!("{USAGE}"),

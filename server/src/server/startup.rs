@@ -294,10 +294,12 @@ fn logo(server: &Server) {
 
 /// `--version`.
 pub fn version_line() -> String {
-    format!(
-        "Valkey server v={VALKEY_VERSION} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={} (redis {REDIS_VERSION})",
-        env!("CARGO_PKG_VERSION")
-    )
+    format!("Valkey server {} (redis {REDIS_VERSION})", build_line())
+}
+
+/// What was built, and how, for the version lines of the server's program under all its names.
+pub fn build_line() -> String {
+    format!("v={VALKEY_VERSION} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Prints a message for whoever started the server, and ends with code 1.

@@ -53,8 +53,15 @@ impl Manifest {
     /// # Errors
     /// A text that names file and line.
     pub fn load(dir: &Path, stem: &str) -> Result<Option<Self>, String> {
-        let path = dir.join(Self::file_name(stem));
-        let text = match fs::read(&path) {
+        Self::read(&dir.join(Self::file_name(stem)))
+    }
+
+    /// Reads a manifest; `None` where there is none.
+    ///
+    /// # Errors
+    /// A text that names file and line.
+    pub fn read(path: &Path) -> Result<Option<Self>, String> {
+        let text = match fs::read(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => {

@@ -11,7 +11,9 @@
 //! | `rewrite` | a new base from a forked child |
 //! | `commands` | a data set as commands, for a base without RDB preamble; `stream`: a stream |
 //! | `load` | reading at start |
+//! | `check` | is a file whole? |
 
+pub mod check;
 pub mod commands;
 pub mod load;
 pub mod manifest;
