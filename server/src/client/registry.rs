@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Client, ClientFlags, ClientId};
+use crate::resp::ReplyBuf;
 
 /// The registry. While a client's command runs, the client is taken out of it, so that the command may hold both.
 #[derive(Debug, Default)]
@@ -21,8 +22,9 @@ pub struct Clients {
     pub to_read: Vec<u32>,
     /// Slots of clients to close.
     pub to_close: Vec<u32>,
-    /// Messages to a client that was taken out when they were written.
-    deferred: Vec<(ClientId, Vec<u8>)>,
+    /// Messages to a client that was taken out when they were written, as it reads them in RESP2 and in RESP3: which it speaks may be
+    /// changing in this very moment.
+    deferred: Vec<(ClientId, [Vec<u8>; 2])>,
     /// Clients that were taken out when they were to be closed.
     doomed: Vec<ClientId>,
 }
@@ -67,9 +69,9 @@ impl Clients {
     /// itself follows its reply.
     pub fn take_messages(&mut self, client: &mut Client) {
         if !self.deferred.is_empty() {
-            self.deferred.retain(|(to, bytes)| {
+            self.deferred.retain(|(to, [resp2, resp3])| {
                 if *to == client.id {
-                    client.reply.raw_always(bytes);
+                    client.reply.raw_always(if client.reply.resp3() { resp3 } else { resp2 });
                 }
                 *to != client.id
             });
@@ -168,17 +170,22 @@ impl Clients {
         self.get_mut(self.slot_of(id)?)
     }
 
-    /// Writes bytes to a client; to one that is taken out when it is put back.
-    pub fn deliver(&mut self, id: ClientId, bytes: &[u8]) {
+    /// Writes a message to a client in the protocol version that it speaks; to one that is taken out when its command has ended.
+    pub fn deliver(&mut self, id: ClientId, message: impl Fn(&mut ReplyBuf)) {
         let Some(slot) = self.slot_of(id) else { return };
+        let written = |proto| {
+            let mut scratch = ReplyBuf::with_proto(proto);
+            message(&mut scratch);
+            scratch
+        };
         match self.slots[slot as usize].take() {
             Some(mut client) => {
-                client.reply.raw_always(bytes);
+                client.reply.raw_always(written(client.reply.proto).sendable());
                 self.queue_output(&mut client);
                 self.count(&mut client);
                 self.slots[slot as usize] = Some(client);
             }
-            None => self.deferred.push((id, bytes.to_vec())),
+            None => self.deferred.push((id, [2, 3].map(|proto| written(proto).sendable().to_vec()))),
         }
     }
 

@@ -566,7 +566,7 @@ impl Server {
             args.push(fsynced.as_bytes());
         }
         encode_command(&mut bytes, args);
-        self.clients.deliver(id, &bytes);
+        self.clients.deliver(id, |reply| reply.raw(&bytes));
     }
 
     /// Executes the stream. Its bytes go on to our own replicas and file as they came, when their effect is complete.

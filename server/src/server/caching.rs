@@ -92,7 +92,7 @@ impl Server {
             if let Some(client) = self.clients.by_id_mut(id) {
                 client.flags |= ClientFlags::TRACKING_BROKEN;
             }
-            return self.push_to(id, |reply| {
+            return self.clients.deliver(id, |reply| {
                 // Who speaks RESP2 has no place for it.
                 if reply.resp3() {
                     reply.push(2);
@@ -102,7 +102,7 @@ impl Server {
             });
         }
         let listens = self.pubsub.subscribers(pubsub::Kind::Channel, CHANNEL).contains(&to);
-        self.push_to(to, |reply| {
+        self.clients.deliver(to, |reply| {
             if reply.resp3() {
                 reply.push(2);
                 reply.bulk(b"invalidate");

@@ -10,7 +10,7 @@ use crate::config::words::quote;
 use crate::data::entry::Entry;
 use crate::data::value::Kind;
 use crate::replication::link::Link;
-use crate::resp::{Argv, ReplyBuf};
+use crate::resp::Argv;
 
 /// What clients are told whose wait ends with the server's being a primary.
 const INSTANCE_CHANGED: &[u8] =
@@ -46,7 +46,7 @@ impl Server {
             }
         }
         for (id, pattern) in &receivers {
-            self.push_to(*id, |reply| {
+            self.clients.deliver(*id, |reply| {
                 match (pattern, kind) {
                     (Some(pattern), _) => {
                         reply.push(4);
@@ -69,15 +69,6 @@ impl Server {
         receivers.len()
     }
 
-    /// Writes a message to a client in its own protocol version, also while that client's command runs.
-    pub fn push_to(&mut self, id: ClientId, message: impl Fn(&mut ReplyBuf)) {
-        let proto = self.clients.by_id(id).map(|c| c.reply.proto);
-        // A client that is taken out is the caller itself: its version is the one of its own context.
-        let mut scratch = ReplyBuf::with_proto(proto.unwrap_or(self.current_proto));
-        message(&mut scratch);
-        self.clients.deliver(id, scratch.sendable());
-    }
-
     /// Shows a command to the monitors.
     pub fn feed_monitors(&mut self, client: &Client, row: &Row, argv: Argv<'_>) {
         let now = crate::sys::unix_us();
@@ -89,7 +80,7 @@ impl Server {
         }
         line.extend_from_slice(b"\r\n");
         for id in self.monitors.clone() {
-            self.clients.deliver(id, &line);
+            self.clients.deliver(id, |reply| reply.raw(&line));
         }
     }
 
@@ -175,7 +166,6 @@ impl Server {
             }
         };
         let old_deadline = client.retry.flatten();
-        let caller_proto = std::mem::replace(&mut self.current_proto, client.reply.proto);
         // The user may have changed while the client waited.
         match self.check_permission(client, row, argv.argv(), super::users::context_of(client)) {
             Ok(()) => dispatch::call(self, client, row, argv.argv()),
@@ -184,7 +174,6 @@ impl Server {
                 dispatch::reject(self, client, Some(row), &CommandError::bytes(text));
             }
         }
-        self.current_proto = caller_proto;
         client.retry = None;
         if client.blocked.is_none() {
             if let Some(deadline) = old_deadline {

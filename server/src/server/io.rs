@@ -188,7 +188,6 @@ impl Server {
         // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.
         let mut query = std::mem::take(&mut client.query);
         let mut takes_more = client.interest == Interest::Read && client.replica.is_none();
-        self.current_proto = client.reply.proto;
         self.limit_output(client);
         'requests: while !client.is_waiting() && !client.is_closing() {
             let limits =

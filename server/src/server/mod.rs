@@ -109,8 +109,6 @@ pub struct Server {
     pub loading: Loading,
     /// What the call under way propagates.
     pub propagation: Propagation,
-    /// The protocol version of the client whose requests are executed.
-    pub current_proto: u8,
     /// Blocked clients are being served.
     pub serving_ready: bool,
     /// Off while DEBUG SET-ACTIVE-EXPIRE says so.

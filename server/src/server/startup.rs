@@ -111,7 +111,6 @@ impl Server {
             clock_us: now * 1000,
             nesting: 0,
             batch_clock: None,
-            current_proto: 2,
             serving_ready: false,
             active_expire: true,
             peers: crate::net::peers::Peers::default(),

@@ -84,7 +84,7 @@ impl Server {
     /// Serves clients for an instant, while a script runs: they are answered BUSY, and may have it killed. Time stands still for
     /// the script.
     pub fn serve_while_busy(&mut self) {
-        let (now, now_us, proto) = (self.now_ms(), self.clock_us, self.current_proto);
+        let (now, now_us) = (self.now_ms(), self.clock_us);
         let mut events = Vec::new();
         if self.poll.wait(Duration::ZERO, &mut events).is_ok() {
             self.update_clock();
@@ -93,7 +93,7 @@ impl Server {
             self.flush_output();
             self.close_marked();
         }
-        (self.clock_us, self.current_proto) = (now_us, proto);
+        self.clock_us = now_us;
         self.keyspace.set_now_ms(now);
     }
 

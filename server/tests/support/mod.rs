@@ -158,6 +158,13 @@ impl Client {
         self.bytes(len.unwrap_or_else(|| panic!("a bulk string was expected, not {head}")))
     }
 
+    /// The next `len` bytes, as they come.
+    pub fn receive(&mut self, len: usize) -> String {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Reads a byte, or finds that the server has closed the connection.
     pub fn is_closed(&mut self) -> bool {
         match self.stream.read(&mut [0]) {
