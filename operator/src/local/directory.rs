@@ -112,7 +112,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Its configuration, as its server was last started with.
+    /// Its configuration, as its server was last started with, or goes on with.
     pub fn conf(&self) -> PathBuf {
         self.path.join("valkey.conf")
     }

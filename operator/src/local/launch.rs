@@ -20,6 +20,8 @@ pub(super) const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The comment in `valkey.conf` that names what a server must be restarted for.
 const START: &str = "# start ";
+/// The one that names the directives that it was told while it ran, or may be.
+const LIVE: &str = "# live ";
 
 /// What all instances are started with.
 #[derive(Clone, Debug)]
@@ -38,17 +40,19 @@ impl Launch {
         let (data, auth) = (word(&home.path), word(&self.auth));
         let place = Place { port, metrics_port: None, bind: &HOST.to_string(), data: &data, auth: &auth };
         let mut config = resources::render_at(&self.resource, &place)?;
-        let start = config.fingerprint();
-        config.text.push_str(&format!("pidfile {}\n{START}{start}\n", word(&home.pid_file())));
+        let live: Vec<_> = config.live_names().collect();
+        let comments = format!("{START}{}\n{LIVE}{}\n", config.fingerprint(), live.join(" "));
+        config.text.push_str(&format!("pidfile {}\n{comments}", word(&home.pid_file())));
         Ok(config)
     }
 
     /// Whether the instance's server must be started anew for what it would be started with now.
     pub fn differs(&self, home: &Home) -> bool {
         let text = fs::read_to_string(home.conf()).unwrap_or_default();
-        let standing = text.lines().find_map(|line| line.strip_prefix(START));
+        let standing = |comment: &str| text.lines().find_map(|line| line.strip_prefix(comment));
+        let told = standing(LIVE).unwrap_or_default().split_ascii_whitespace();
         let config = home.last_port().and_then(|port| self.conf(home, port).ok());
-        config.is_none_or(|config| standing != Some(&config.fingerprint()))
+        config.is_none_or(|config| standing(START) != Some(&config.fingerprint()) || config.lacks(told))
     }
 
     /// A port that nobody has: the one after the base port, or the same as last time, or any.

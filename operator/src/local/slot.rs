@@ -215,16 +215,26 @@ impl Task {
 
     fn start(&self) -> io::Result<Option<Process>> {
         let port = self.launch.port(&self.home, self.ordinal)?;
+        self.write_conf(port)?;
+        Process::start(&self.launch.program, &self.home)
+    }
+
+    fn write_conf(&self, port: u16) -> io::Result<()> {
         let config = self.launch.conf(&self.home, port).map_err(io::Error::other)?;
         fs::create_dir_all(&self.home.path)?;
-        fs::write(self.home.conf(), config.text)?;
-        Process::start(&self.launch.program, &self.home)
+        fs::write(self.home.conf(), config.text)
     }
 
     /// Stays with a process until its end; whether that was not the end of all.
     async fn attend(&mut self, mut process: Process) -> bool {
         let (pid, port) = (process.pid, self.home.last_port());
         let (found, outdated) = (process.was_found(), process.was_found() && self.launch.differs(&self.home));
+        // It will be told what is new, and the file says so for the next time.
+        if let Some(port) = port.filter(|_| found && !outdated)
+            && let Err(error) = self.write_conf(port)
+        {
+            self.pen.say(format!("{}: its configuration cannot be written: {error}", self.home.name));
+        }
         self.set(State { life: Life::Running { pid }, port, outdated });
         let is = if found { "goes on" } else { "runs" };
         let port = port.map_or_else(String::new, |port| format!(", port {port}"));

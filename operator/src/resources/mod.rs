@@ -18,6 +18,7 @@ mod live;
 pub mod memory;
 pub mod names;
 mod pod;
+mod restart;
 mod service;
 pub mod slice;
 mod stateful_set;
@@ -43,8 +44,8 @@ pub struct Context<'a> {
     pub server_image: &'a str,
     /// How many pods there should be, which may be more than asked for while those that leave are still needed.
     pub replicas: i32,
-    /// The StatefulSet as it stands: its volume claim templates cannot be changed, and its image is kept unless another
-    /// is asked for.
+    /// The StatefulSet as it stands: its volume claim templates cannot be changed, its image is kept unless another is asked for, and it says
+    /// what its servers were told.
     pub live: Option<&'a StatefulSet>,
 }
 

@@ -17,7 +17,7 @@ use kube::core::ObjectMeta;
 use super::{
     Context, Names, auth,
     config::{self, Config},
-    names,
+    names, restart,
 };
 use crate::api::{Flavor, PullPolicy, Scalar, ValkeyReplication};
 
@@ -33,9 +33,6 @@ const GROUP: i64 = 1000;
 /// How long a pod that is told to go still serves, so that the primary can move off it before it stops.
 const FAREWELL_SECONDS: i64 = 5;
 
-/// On the pod template: names what of `valkey.conf` is read only at a start. A change of it restarts the pods.
-const CONFIG_ANNOTATION: &str = "valkey-repl.dev/config";
-
 pub(super) fn template(
     resource: &ValkeyReplication,
     names: &Names<'_>,
@@ -46,7 +43,7 @@ pub(super) fn template(
     let mut labels = names.labels();
     labels.extend(template.labels.clone());
     let mut annotations = template.annotations.clone();
-    annotations.insert(CONFIG_ANNOTATION.to_owned(), config.fingerprint());
+    annotations.insert(restart::CONFIG_ANNOTATION.to_owned(), restart::cause(config, context.live));
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {

@@ -14,7 +14,7 @@ use k8s_openapi::{
 };
 use kube::core::ObjectMeta;
 
-use super::{Context, Error, Names, config::Config, metadata, pod};
+use super::{Context, Error, Names, config::Config, metadata, pod, restart};
 use crate::api::{Retention, ValkeyReplication};
 
 pub(super) fn build(
@@ -23,8 +23,9 @@ pub(super) fn build(
     context: &Context<'_>,
     config: &Config,
 ) -> Result<StatefulSet, Error> {
+    let known = BTreeMap::from([(restart::LIVE_ANNOTATION.to_owned(), restart::live(config))]);
     Ok(StatefulSet {
-        metadata: metadata(resource, names, names.set())?,
+        metadata: ObjectMeta { annotations: Some(known), ..metadata(resource, names, names.set())? },
         spec: Some(StatefulSetSpec {
             service_name: Some(names.headless()),
             replicas: Some(context.replicas),
