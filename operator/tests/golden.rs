@@ -41,7 +41,7 @@ fn render(spec: Value) -> String {
     };
     add(&desired.config);
     add(&auth::generated(&resource, &names, "generated").unwrap());
-    add(&auth::rendered(&resource, &names, b"generated \"\xff", Some(b"before"), None).unwrap());
+    add(&auth::rendered(&resource, &names, b"generated \"\xff", Some(b"before"), Some("its-own")).unwrap());
     desired.services.iter().for_each(|service| add(service));
     add(&slice::build(&resource, &names, &names.rw(), &[server(0)]).unwrap());
     add(&slice::build(&resource, &names, &names.ro(), &[]).unwrap());

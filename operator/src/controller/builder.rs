@@ -49,7 +49,7 @@ pub(super) struct Built {
     pub generation: Option<i64>,
     /// What the instances ask for: the password in force, and the one before it. Empty: not known yet.
     pub passwords: Vec<Password>,
-    /// The password of the operator's own user, where the instances have users.
+    /// The password of the operator's own user; none where it was never made.
     pub own: Option<Password>,
     /// What the instances are told with `CONFIG SET`.
     pub settings: Arc<[(String, String)]>,
@@ -236,7 +236,7 @@ impl Builder {
         }
         let standing = call(api.get_opt(&names.auth_conf())).await?;
         let own = match standing.as_ref().and_then(auth::own) {
-            None if auth::has_own_user(resource) && !resource.spec.paused => Some(auth::password()?),
+            None if !resource.spec.paused => Some(auth::password()?),
             own => own,
         };
         let secret = |bytes: Vec<u8>| Password(bytes.into());

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{Error, Names, metadata};
-use crate::{
-    api::{Flavor, ValkeyReplication},
-    instance::USER,
-};
+use crate::{api::ValkeyReplication, instance::USER};
 
 /// Where the second Secret is mounted.
 pub(super) const DIRECTORY: &str = "/etc/valkey-auth";
@@ -17,10 +14,8 @@ pub const FILE: &str = "auth.conf";
 /// The keys in it that remember which password it was rendered from, and which was in force before. Not mounted.
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
-/// The password of the operator's own user, where the servers have users. Not mounted as such.
+/// The password of the operator's own user. Not mounted as such.
 const OWN: &str = "operator";
-/// Whether the server of this project has users.
-const NATIVE_HAS_USERS: bool = false;
 /// The key of the generated password.
 pub const KEY: &str = "password";
 
@@ -61,22 +56,14 @@ pub fn standing(standing: &Secret) -> Vec<Vec<u8>> {
     [value(CURRENT), value(PREVIOUS)].into_iter().flatten().collect()
 }
 
-/// Whether the operator has a user of its own on the servers of this resource.
-pub fn has_own_user(resource: &ValkeyReplication) -> bool {
-    match resource.spec.flavor {
-        Flavor::Stock => true,
-        Flavor::Native => NATIVE_HAS_USERS,
-    }
-}
-
 /// The password of the operator's own user, as it was generated when `<name>-auth-conf` was first made.
 pub fn own(standing: &Secret) -> Option<String> {
     let ByteString(bytes) = standing.data.as_ref()?.get(OWN)?;
     String::from_utf8(bytes.clone()).ok()
 }
 
-/// Secret `<name>-auth-conf`: `auth.conf` with this password for clients, and for replication that of the operator's own user where
-/// there is one.
+/// Secret `<name>-auth-conf`: `auth.conf` with this password for clients, and for replication that of the operator's own user. None is made
+/// while the resource is paused.
 ///
 /// # Errors
 /// When no server could use the password.
@@ -187,9 +174,8 @@ mod tests {
 
     #[test]
     fn with_a_user_of_its_own_the_operator_and_the_instances_do_not_depend_on_the_clients_password() {
-        let stock = resource(serde_json::json!({"flavor": "Stock", "image": "valkey/valkey:9.1"}));
-        assert!(has_own_user(&stock));
-        let secret = rendered(&stock, &Names::of(&stock).unwrap(), b"one", None, Some("0wn")).unwrap();
+        let pair = resource(serde_json::json!({}));
+        let secret = rendered(&pair, &Names::of(&pair).unwrap(), b"one", None, Some("0wn")).unwrap();
         assert_eq!(own(&secret).as_deref(), Some("0wn"));
         let text = String::from_utf8(secret.data.unwrap()[FILE].0.clone()).unwrap();
         assert_eq!(
