@@ -4,6 +4,7 @@
 //! `replication` and `persistence` append, `net` writes.
 
 pub mod acl;
+pub mod allocator;
 pub mod bio;
 pub mod check;
 pub mod cli;

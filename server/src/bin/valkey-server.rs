@@ -6,7 +6,7 @@ use valkey_server::server::startup::{fail, version_line};
 use valkey_server::server::{Server, VALKEY_VERSION};
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: valkey_server::allocator::Allocator = valkey_server::allocator::Allocator;
 
 fn main() {
     let mut args = std::env::args_os();

@@ -45,7 +45,8 @@ fn a_string_is_encoded_as_valkey_says() {
 fn sixteen_bytes_of_key_with_sixty_four_of_value_and_an_expiry_take_ninety_six() {
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 64], Some(1)).heap_size(0), 96);
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 64], None).heap_size(0), 96);
-    assert_eq!(Entry::new_str(b"counter", b"1000000", None).heap_size(0), 32);
+    assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 16], None).heap_size(0), 40);
+    assert_eq!(Entry::new_str(b"counter", b"1000000", None).heap_size(0), 24);
 }
 
 #[test]
