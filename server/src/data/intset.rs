@@ -1,31 +1,43 @@
-//! Intset: a sorted array of distinct integers, Valkey's layout to the byte, because RDB files hold it as it is.
+//! Intset: a sorted array of distinct integers, but for its header as RDB files hold it.
 //!
 //! ```text
-//! width u32 LE (2, 4 or 8) | members u32 LE | members, ascending, `width` bytes LE each
+//! in a file: width u32 LE (2, 4 or 8) | members u32 LE     | members, ascending, `width` bytes LE each
+//! in memory: total bytes u32 LE       | width (2, 4 or 8), 0, 0, 0 | the same
 //! ```
 //!
 //! The width is that of the widest member ever added; it never shrinks, as in Valkey.
 
-use super::sizes::{reserve_class, shrink_class, vec_heap};
+use super::one_word::Small;
+use super::packed::{MAX_LEN, PREFIX, Packed};
 
 const HEADER: usize = 8;
+/// No intset has more members than this.
+pub const MAX_MEMBERS: usize = (MAX_LEN - HEADER) / 8;
+/// The mark of runs of bytes that are intsets.
+pub const MARK: bool = true;
 
 /// A sorted array of distinct integers. See the module's documentation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Intset {
-    bytes: Vec<u8>,
-}
+#[repr(transparent)]
+pub struct Intset(Packed);
+
+// SAFETY: it is a `Packed`; nothing here relies on its content for more than answers.
+unsafe impl Small for Intset {}
 
 impl Intset {
     /// An empty set, two bytes wide.
     pub fn new() -> Self {
-        Intset { bytes: vec![2, 0, 0, 0, 0, 0, 0, 0] }
+        Intset(Packed::new(MARK, &[&[2, 0, 0, 0]], 0))
     }
 
     /// Takes foreign bytes, if they are a well-formed intset; else gives them back. An empty one is well formed, though no
     /// RDB file should hold it.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
-        if Self::validate(&bytes, true) { Ok(Intset { bytes }) } else { Err(bytes) }
+        if Self::validate(&bytes, true) && bytes.len() <= MAX_LEN {
+            Ok(Intset(Packed::new(MARK, &[&bytes[..4], &bytes[HEADER..]], 0)))
+        } else {
+            Err(bytes)
+        }
     }
 
     /// Are the bytes an intset? Not `deep`: width and length only. `deep`: the members' order too.
@@ -39,23 +51,28 @@ impl Intset {
     }
 
     /// The bytes, as RDB files hold them.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&(self.width() as u32).to_le_bytes(), &(self.len() as u32).to_le_bytes(), self.members()].concat()
     }
 
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
-        vec_heap(&self.bytes)
+        self.0.capacity()
+    }
+
+    /// Asks the processor to load the first cache lines.
+    pub fn prefetch(&self, lines: usize) {
+        self.0.prefetch(lines);
     }
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        (self.bytes.len() - HEADER) / self.width()
+        self.members().len() / self.width()
     }
 
     /// Is there no member?
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER
+        self.members().is_empty()
     }
 
     /// The member with this index in ascending order.
@@ -89,12 +106,8 @@ impl Intset {
             Err(index) => {
                 let width = self.width();
                 let at = HEADER + index * width;
-                let len = self.bytes.len();
-                reserve_class(&mut self.bytes, width);
-                self.bytes.resize(len + width, 0);
-                self.bytes.copy_within(at..len, at + width);
-                self.bytes[at..at + width].copy_from_slice(&v.to_le_bytes()[..width]);
-                self.write_len();
+                self.0.splice(at, 0, width);
+                self.0.bytes_from_mut(at)[..width].copy_from_slice(&v.to_le_bytes()[..width]);
                 true
             }
         }
@@ -114,9 +127,8 @@ impl Intset {
     pub fn remove_at(&mut self, index: usize) -> Option<i64> {
         let v = self.get(index)?;
         let at = HEADER + index * self.width();
-        self.bytes.drain(at..at + self.width());
-        shrink_class(&mut self.bytes);
-        self.write_len();
+        self.0.splice(at, self.width(), 0);
+        self.0.shrink();
         Some(v)
     }
 
@@ -127,11 +139,11 @@ impl Intset {
     }
 
     fn width(&self) -> usize {
-        usize::from(self.bytes[0])
+        usize::from(self.0.bytes()[PREFIX])
     }
 
     fn members(&self) -> &[u8] {
-        &self.bytes[HEADER..]
+        &self.0.bytes()[HEADER..]
     }
 
     /// The index of a member, or the one that it would have.
@@ -155,19 +167,19 @@ impl Intset {
     }
 
     fn widen(&mut self, width: usize) {
-        let mut bytes = Vec::new();
-        reserve_class(&mut bytes, HEADER + (self.len() + 1) * width);
-        bytes.extend_from_slice(&[width as u8, 0, 0, 0]);
-        bytes.extend_from_slice(&self.bytes[4..HEADER]);
+        let mut members = Vec::with_capacity(self.len() * width);
         for v in self.iter() {
-            bytes.extend_from_slice(&v.to_le_bytes()[..width]);
+            members.extend_from_slice(&v.to_le_bytes()[..width]);
         }
-        self.bytes = bytes;
+        // The member to come has room, too.
+        let room = HEADER + members.len() + width;
+        self.0 = Packed::new(MARK, &[&[width as u8, 0, 0, 0], &members], room);
     }
+}
 
-    fn write_len(&mut self) {
-        let len = self.len() as u32;
-        self.bytes[4..HEADER].copy_from_slice(&len.to_le_bytes());
+impl From<Intset> for Packed {
+    fn from(this: Intset) -> Packed {
+        this.0
     }
 }
 
@@ -219,11 +231,11 @@ mod tests {
         let mut set = Intset::new();
         set.insert(5);
         set.insert(-1);
-        assert_eq!(set.as_bytes(), [2, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 5, 0]);
+        assert_eq!(set.to_bytes(), [2, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 5, 0]);
         set.insert(70_000);
-        assert_eq!(set.as_bytes()[..8], [4, 0, 0, 0, 3, 0, 0, 0]);
+        assert_eq!(set.to_bytes()[..8], [4, 0, 0, 0, 3, 0, 0, 0]);
         set.remove(70_000);
-        assert_eq!(set.as_bytes(), [4, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 5, 0, 0, 0]);
+        assert_eq!(set.to_bytes(), [4, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 5, 0, 0, 0]);
     }
 
     #[test]
@@ -244,7 +256,7 @@ mod tests {
             assert!(set.iter().eq(model.iter().copied()));
             assert!(set.iter().rev().eq(model.iter().rev().copied()));
             assert_eq!((set.min(), set.max()), (model.first().copied(), model.last().copied()));
-            let again = Intset::from_bytes(set.as_bytes().to_vec()).unwrap();
+            let again = Intset::from_bytes(set.to_bytes()).unwrap();
             assert_eq!(again, set);
         }
     }

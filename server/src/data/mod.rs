@@ -4,7 +4,8 @@
 //! * [`rng`]: the random numbers of the data path
 //! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
 //! * [`extended`]: the 80-bit floating point of INCRBYFLOAT
-//! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold
+//! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold; `packed`: their memory; `one_word`: one of
+//!   them, or something large, in one word
 //! * [`list`]: the list type, a listpack or a quicklist
 //! * [`entry`]: a key with its value, in one allocation; [`value`]: the kinds of values, owned and borrowed
 //! * [`set`]: the set type, an intset, a listpack or a table
@@ -27,6 +28,8 @@ pub mod limits;
 pub mod list;
 pub mod listpack;
 pub mod num;
+mod one_word;
+mod packed;
 pub mod rng;
 mod sample;
 pub mod set;

@@ -18,10 +18,15 @@ pub fn size_class(n: usize) -> usize {
 pub fn reserve_class<T>(vec: &mut Vec<T>, additional: usize) {
     let needed = vec.len() + additional;
     if needed > vec.capacity() {
-        let item = size_of::<T>().max(1);
-        let capacity = size_class(needed.saturating_mul(item)) / item;
-        vec.reserve_exact(capacity.max(needed) - vec.len());
+        vec.reserve_exact(class_growth::<T>(needed - 1) + additional - 1);
     }
+}
+
+/// How many items more than `len`, one at least, go into the next size class that holds them.
+pub fn class_growth<T>(len: usize) -> usize {
+    let item = size_of::<T>().max(1);
+    let capacity = size_class((len + 1).saturating_mul(item)) / item;
+    capacity.max(len + 1) - len
 }
 
 /// Gives memory back when less than half of the buffer is used.

@@ -12,6 +12,7 @@ mod tests;
 use super::elem::{Elem, IntText, has_duplicates};
 use super::limits::Limits;
 use super::listpack::{self, Listpack, Pos};
+use super::one_word::{Mut, OneWord, Ref};
 use super::rng::Rng;
 use super::sample::select;
 use super::sizes::{estimate, size_class};
@@ -19,14 +20,10 @@ use super::table::{self, Keyed, Table};
 use pair::Pair;
 
 /// Fields with values. See the module's documentation.
-pub struct Hash(Repr);
+#[derive(Clone)]
+pub struct Hash(OneWord<Listpack, Fields>);
 
-enum Repr {
-    /// Field, value, field, value.
-    Listpack(Listpack),
-    Table(Box<Fields>),
-}
-
+/// The fields of the large encoding. The small one is a listpack of field, value, field, value.
 #[derive(Default)]
 struct Fields {
     table: Table<Pair>,
@@ -62,7 +59,7 @@ const MAX_RESERVE: usize = 1 << 20;
 impl Hash {
     /// An empty hash, a listpack.
     pub fn new() -> Self {
-        Hash(Repr::Listpack(Listpack::new()))
+        Hash(OneWord::small(Listpack::new()))
     }
 
     /// An empty hash for `n` fields from a file: a table if they are too many for a listpack.
@@ -79,7 +76,7 @@ impl Hash {
         if !len.is_multiple_of(2) || (check && has_duplicates(pairs.iter().step_by(2))) {
             return None;
         }
-        let mut hash = Hash(Repr::Listpack(pairs));
+        let mut hash = Hash(OneWord::small(pairs));
         if len / 2 > limits.hash_max_listpack_entries {
             hash.make_table(0);
         }
@@ -88,22 +85,22 @@ impl Hash {
 
     /// The name that `OBJECT ENCODING` gives: `listpack` or `hashtable`.
     pub fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Repr::Listpack(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+        match self.0.get() {
+            Ref::Small(_) => "listpack",
+            Ref::Large(_) => "hashtable",
         }
     }
 
     /// The listpack, if the hash is one, for a codec that saves it as it is.
     pub fn as_listpack(&self) -> Option<&Listpack> {
-        if let Repr::Listpack(lp) = &self.0 { Some(lp) } else { None }
+        self.0.as_small()
     }
 
     /// Number of fields.
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.len() / 2,
-            Repr::Table(fields) => fields.table.len(),
+        match self.0.get() {
+            Ref::Small(lp) => lp.len() / 2,
+            Ref::Large(fields) => fields.table.len(),
         }
     }
 
@@ -114,14 +111,14 @@ impl Hash {
 
     /// Number of fields that have an expiry.
     pub fn expiring(&self) -> usize {
-        if let Repr::Table(fields) = &self.0 { fields.expiring } else { 0 }
+        self.0.as_large().map_or(0, |fields| fields.expiring)
     }
 
     /// Bytes on the heap. Of a table, `samples` fields are measured and the rest estimated from them (0: all are measured).
     pub fn heap_size(&self, samples: usize) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.heap_size(),
-            Repr::Table(fields) => {
+        match self.0.get() {
+            Ref::Small(lp) => lp.heap_size(),
+            Ref::Large(fields) => {
                 size_class(size_of::<Fields>())
                     + fields.table.memory_usage()
                     + estimate(fields.table.len(), samples, fields.table.iter().map(Pair::heap_size))
@@ -131,28 +128,28 @@ impl Hash {
 
     /// How many allocations it takes to free the hash, about.
     pub fn free_effort(&self) -> usize {
-        if let Repr::Table(fields) = &self.0 { fields.table.len() } else { 1 }
+        self.0.as_large().map_or(1, |fields| fields.table.len())
     }
 
     /// Buckets, children and chain lengths of the table, if there is one, for `DEBUG HTSTATS-KEY`.
     pub fn table_stats(&self) -> Option<((usize, usize), Vec<usize>)> {
-        let Repr::Table(fields) = &self.0 else { return None };
+        let fields = self.0.as_large()?;
         Some((fields.table.bucket_counts(), fields.table.chain_lengths()))
     }
 
     /// A field's value.
     pub fn get(&self, name: &[u8]) -> Option<Elem<'_>> {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.get(find(lp, name)?.1),
-            Repr::Table(fields) => fields.table.get(name).map(|p| Elem::Bytes(p.value())),
+        match self.0.get() {
+            Ref::Small(lp) => lp.get(find(lp, name)?.1),
+            Ref::Large(fields) => fields.table.get(name).map(|p| Elem::Bytes(p.value())),
         }
     }
 
     /// Is there such a field?
     pub fn contains(&self, name: &[u8]) -> bool {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.find_first(name, 1).is_some(),
-            Repr::Table(fields) => fields.table.contains(name),
+        match self.0.get() {
+            Ref::Small(lp) => lp.find_first(name, 1).is_some(),
+            Ref::Large(fields) => fields.table.contains(name),
         }
     }
 
@@ -168,7 +165,7 @@ impl Hash {
 
     /// Sets a field's value and decides on its expiry. True if the field is new.
     pub fn set_with(&mut self, name: &[u8], value: &[u8], expiry: FieldExpiry, limits: &Limits) -> bool {
-        if let Repr::Listpack(lp) = &mut self.0 {
+        if let Mut::Small(lp) = self.0.get_mut() {
             let fits = name.len().max(value.len()) <= limits.hash_max_listpack_value
                 && !matches!(expiry, FieldExpiry::At(_))
                 && lp.fits(name.len().saturating_add(value.len()).saturating_add(32));
@@ -201,13 +198,13 @@ impl Hash {
 
     /// Removes a field; false if there was none.
     pub fn remove(&mut self, name: &[u8]) -> bool {
-        match &mut self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => {
                 let at = lp.find_first(name, 1);
                 at.into_iter().for_each(|at| lp.remove(at, 2));
                 at.is_some()
             }
-            Repr::Table(fields) => {
+            Mut::Large(fields) => {
                 let removed = fields.table.remove(name);
                 fields.expiring -= usize::from(removed.as_ref().is_some_and(|p| p.expire_at().is_some()));
                 removed.is_some()
@@ -217,15 +214,15 @@ impl Hash {
 
     /// When a field expires, in milliseconds since 1970: `None` if there is no such field, `Some(None)` if it does not expire.
     pub fn expire_at(&self, name: &[u8]) -> Option<Option<i64>> {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.find_first(name, 1).map(|_| None),
-            Repr::Table(fields) => fields.table.get(name).map(Pair::expire_at),
+        match self.0.get() {
+            Ref::Small(lp) => lp.find_first(name, 1).map(|_| None),
+            Ref::Large(fields) => fields.table.get(name).map(Pair::expire_at),
         }
     }
 
     /// Sets or takes away a field's expiry; false if there is no such field. A hash that gets one becomes a table.
     pub fn set_expire(&mut self, name: &[u8], expire_at: Option<i64>) -> bool {
-        if matches!(self.0, Repr::Listpack(_)) && (expire_at.is_none() || !self.contains(name)) {
+        if self.0.as_small().is_some() && (expire_at.is_none() || !self.contains(name)) {
             return self.contains(name);
         }
         let fields = self.make_table(0);
@@ -238,16 +235,16 @@ impl Hash {
 
     /// The fields: of a listpack in the order of their addition, of a table in none.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(match &self.0 {
-            Repr::Listpack(lp) => Walk::Listpack(lp.iter()),
-            Repr::Table(fields) => Walk::Table(fields.table.iter()),
+        Iter(match self.0.get() {
+            Ref::Small(lp) => Walk::Listpack(lp.iter()),
+            Ref::Large(fields) => Walk::Table(fields.table.iter()),
         })
     }
 
     /// Gives some fields to `visit` and returns the cursor for the next call, 0 at the end (see [`Table::scan`]). A listpack
     /// gives all at once.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(Field<'_>)) -> u64 {
-        if let Repr::Table(fields) = &self.0 {
+        if let Ref::Large(fields) = self.0.get() {
             return fields.table.scan(cursor, |p| visit(field(p)));
         }
         self.iter().for_each(visit);
@@ -256,19 +253,19 @@ impl Hash {
 
     /// A field, each about as likely as another.
     pub fn random(&self, rng: &mut Rng) -> Option<Field<'_>> {
-        match &self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get() {
+            Ref::Small(lp) => {
                 let at = lp.seek(rng.below(lp.len() / 2) * 2)?;
                 Iter(Walk::Listpack(lp.iter_from(at))).next()
             }
-            Repr::Table(fields) => fields.table.random(rng).map(field),
+            Ref::Large(fields) => fields.table.random(rng).map(field),
         }
     }
 
     /// Gives `count` different fields (all, if there are fewer) to `visit`, each choice about as likely as another.
     pub fn random_distinct<'a>(&'a self, count: usize, rng: &mut Rng, mut visit: impl FnMut(Field<'a>)) {
-        match &self.0 {
-            Repr::Table(fields) if count < fields.table.len() / 3 => {
+        match self.0.get() {
+            Ref::Large(fields) if count < fields.table.len() / 3 => {
                 let mut chosen = Table::<Chosen<'a>>::with_capacity(count);
                 while chosen.len() < count {
                     let Some(pair) = fields.table.random(rng) else { return };
@@ -283,19 +280,15 @@ impl Hash {
 
     /// Turns the hash into a table with room for `more` fields.
     fn make_table(&mut self, more: usize) -> &mut Fields {
-        if let Repr::Listpack(lp) = &self.0 {
+        self.0.make_large(|lp| {
             let mut fields = Fields::default();
             fields.table.reserve(lp.len() / 2 + more.min(MAX_RESERVE));
-            for Field { name, value, .. } in self.iter() {
+            for Field { name, value, .. } in Iter(Walk::Listpack(lp.iter())) {
                 let (mut name_text, mut value_text) = (IntText::new(), IntText::new());
                 fields.set(name.text(&mut name_text), value.text(&mut value_text), FieldExpiry::Clear);
             }
-            self.0 = Repr::Table(Box::new(fields));
-        }
-        match &mut self.0 {
-            Repr::Table(fields) => fields,
-            Repr::Listpack(_) => unreachable!("made a line ago"),
-        }
+            fields
+        })
     }
 }
 
@@ -318,18 +311,13 @@ impl Fields {
     }
 }
 
-impl Clone for Hash {
+impl Clone for Fields {
     fn clone(&self) -> Self {
-        Hash(match &self.0 {
-            Repr::Listpack(lp) => Repr::Listpack(lp.clone()),
-            Repr::Table(fields) => {
-                let mut table = Table::with_capacity(fields.table.len());
-                for pair in &fields.table {
-                    table.insert_unique(pair.hash(), pair.clone());
-                }
-                Repr::Table(Box::new(Fields { table, expiring: fields.expiring }))
-            }
-        })
+        let mut table = Table::with_capacity(self.table.len());
+        for pair in &self.table {
+            table.insert_unique(pair.hash(), pair.clone());
+        }
+        Fields { table, expiring: self.expiring }
     }
 }
 

@@ -18,6 +18,7 @@ pub use node::{Node, NodeRef};
 use super::elem::Elem;
 use super::limits::Limits;
 use super::listpack::{self, Listpack};
+use super::one_word::{Mut, OneWord, Ref};
 use super::sizes::size_class;
 use node::NodeLimit;
 use quicklist::Quicklist;
@@ -33,57 +34,51 @@ pub enum End {
 
 /// A list of elements. See the module's documentation.
 #[derive(Clone, Debug)]
-pub struct List(Repr);
-
-#[derive(Clone, Debug)]
-enum Repr {
-    Listpack(Listpack),
-    Quicklist(Box<Quicklist>),
-}
+pub struct List(OneWord<Listpack, Quicklist>);
 
 impl List {
     /// An empty list.
     pub fn new() -> Self {
-        List(Repr::Listpack(Listpack::new()))
+        List(OneWord::small(Listpack::new()))
     }
 
     /// A list from the nodes of a file, in their order. Empty packed nodes are left out. The encoding is chosen anew, so one
     /// node within the limit becomes a listpack.
     pub fn from_nodes(nodes: impl IntoIterator<Item = Node>, limits: &Limits) -> Self {
-        let mut list = List(Repr::Quicklist(Box::new(Quicklist::from_nodes(nodes))));
+        let mut list = List(OneWord::large(Quicklist::from_nodes(nodes)));
         list.shrink_within(NodeLimit::of(limits));
         list
     }
 
     /// The name that `OBJECT ENCODING` gives: `listpack` or `quicklist`.
     pub fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Repr::Listpack(_) => "listpack",
-            Repr::Quicklist(_) => "quicklist",
+        match self.0.get() {
+            Ref::Small(_) => "listpack",
+            Ref::Large(_) => "quicklist",
         }
     }
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.len(),
-            Repr::Quicklist(ql) => ql.len(),
+        match self.0.get() {
+            Ref::Small(lp) => lp.len(),
+            Ref::Large(ql) => ql.len(),
         }
     }
 
     /// Is there no element?
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.is_empty(),
-            Repr::Quicklist(ql) => ql.len() == 0,
+        match self.0.get() {
+            Ref::Small(lp) => lp.is_empty(),
+            Ref::Large(ql) => ql.len() == 0,
         }
     }
 
     /// The nodes from front to back, as an RDB file holds them. A listpack is one packed node.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeRef<'_>> {
-        let (one, many) = match &self.0 {
-            Repr::Listpack(lp) => (Some(lp), None),
-            Repr::Quicklist(ql) => (None, Some(ql)),
+        let (one, many) = match self.0.get() {
+            Ref::Small(lp) => (Some(lp), None),
+            Ref::Large(ql) => (None, Some(ql)),
         };
         let count = many.map_or(1, |ql| ql.nodes().len());
         (0..count).map(move |i| match (one, many) {
@@ -95,17 +90,17 @@ impl List {
 
     /// Bytes on the heap. Of a quicklist, `samples` nodes are measured and the rest estimated from them (0: all are measured).
     pub fn heap_size(&self, samples: usize) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.heap_size(),
-            Repr::Quicklist(ql) => size_class(size_of::<Quicklist>()) + ql.heap_size(samples),
+        match self.0.get() {
+            Ref::Small(lp) => lp.heap_size(),
+            Ref::Large(ql) => size_class(size_of::<Quicklist>()) + ql.heap_size(samples),
         }
     }
 
     /// How many allocations it takes to free the list, about.
     pub fn free_effort(&self) -> usize {
-        match &self.0 {
-            Repr::Listpack(_) => 1,
-            Repr::Quicklist(ql) => ql.nodes().len(),
+        match self.0.get() {
+            Ref::Small(_) => 1,
+            Ref::Large(ql) => ql.nodes().len(),
         }
     }
 
@@ -116,15 +111,15 @@ impl List {
         I::IntoIter: Clone,
     {
         let elems = elems.into_iter();
-        if let Repr::Listpack(_) = self.0 {
+        if self.0.as_small().is_some() {
             let (bytes, count) = elems.clone().fold((0, 0), |(bytes, n), e| (bytes + e.len(), n + 1));
             self.make_room(bytes, count, limits);
         }
         for elem in elems {
-            match (&mut self.0, end) {
-                (Repr::Listpack(lp), End::Front) => lp.push_front(elem),
-                (Repr::Listpack(lp), End::Back) => lp.push_back(elem),
-                (Repr::Quicklist(ql), end) => ql.push(end, elem, NodeLimit::of(limits)),
+            match (self.0.get_mut(), end) {
+                (Mut::Small(lp), End::Front) => lp.push_front(elem),
+                (Mut::Small(lp), End::Back) => lp.push_back(elem),
+                (Mut::Large(ql), end) => ql.push(end, elem, NodeLimit::of(limits)),
             }
         }
     }
@@ -136,22 +131,22 @@ impl List {
 
     /// The element at an end.
     pub fn peek(&self, end: End) -> Option<Elem<'_>> {
-        match (&self.0, end) {
-            (Repr::Listpack(lp), End::Front) => lp.iter().next(),
-            (Repr::Listpack(lp), End::Back) => lp.iter().next_back(),
-            (Repr::Quicklist(ql), end) => ql.peek(end),
+        match (self.0.get(), end) {
+            (Ref::Small(lp), End::Front) => lp.iter().next(),
+            (Ref::Small(lp), End::Back) => lp.iter().next_back(),
+            (Ref::Large(ql), end) => ql.peek(end),
         }
     }
 
     /// Removes the element at an end, after `f` has seen it.
     pub fn pop_with<R>(&mut self, end: End, limits: &Limits, f: impl FnOnce(Elem<'_>) -> R) -> Option<R> {
         let result = f(self.peek(end)?);
-        match (&mut self.0, end) {
-            (Repr::Listpack(lp), end) => {
+        match (self.0.get_mut(), end) {
+            (Mut::Small(lp), end) => {
                 let at = if end == End::Front { lp.first() } else { lp.last() };
                 at.into_iter().for_each(|at| lp.remove(at, 1));
             }
-            (Repr::Quicklist(ql), end) => {
+            (Mut::Large(ql), end) => {
                 ql.pop(end);
                 self.shrunk(limits);
             }
@@ -166,9 +161,9 @@ impl List {
 
     /// The element with this index. Whole nodes are skipped, from the nearer end.
     pub fn get(&self, index: usize) -> Option<Elem<'_>> {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.at(index),
-            Repr::Quicklist(ql) => ql.get(index),
+        match self.0.get() {
+            Ref::Small(lp) => lp.at(index),
+            Ref::Large(ql) => ql.get(index),
         }
     }
 
@@ -178,12 +173,12 @@ impl List {
             return false;
         }
         self.make_room(elem.len(), 1, limits);
-        match &mut self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => {
                 let at = lp.seek(index);
                 at.into_iter().for_each(|at| lp.replace(at, elem));
             }
-            Repr::Quicklist(ql) => {
+            Mut::Large(ql) => {
                 ql.set(index, elem, NodeLimit::of(limits));
                 self.shrunk(limits);
             }
@@ -194,12 +189,12 @@ impl List {
     /// Inserts an element before the one with this index; an index of at least the length appends.
     pub fn insert(&mut self, index: usize, elem: &[u8], limits: &Limits) {
         self.make_room(elem.len(), 1, limits);
-        match &mut self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => {
                 let at = lp.seek(index).unwrap_or(lp.end());
                 lp.insert(at, &[Elem::Bytes(elem)]);
             }
-            Repr::Quicklist(ql) => ql.insert(index, elem, NodeLimit::of(limits)),
+            Mut::Large(ql) => ql.insert(index, elem, NodeLimit::of(limits)),
         }
     }
 
@@ -213,9 +208,9 @@ impl List {
     pub fn remove_equal(&mut self, elem: &[u8], count: usize, from: End, limits: &Limits) -> usize {
         let needle = Elem::parse(elem);
         let count = if count == 0 { usize::MAX } else { count };
-        match &mut self.0 {
-            Repr::Listpack(lp) => node::remove_equal(lp, needle, count, from),
-            Repr::Quicklist(ql) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => node::remove_equal(lp, needle, count, from),
+            Mut::Large(ql) => {
                 let removed = ql.remove_equal(needle, count, from);
                 self.shrunk(limits);
                 removed
@@ -225,9 +220,9 @@ impl List {
 
     /// Removes `count` elements from an index on, fewer if the list ends before.
     pub fn remove_range(&mut self, start: usize, count: usize, limits: &Limits) {
-        match &mut self.0 {
-            Repr::Listpack(lp) => lp.remove_range(start, count),
-            Repr::Quicklist(ql) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => lp.remove_range(start, count),
+            Mut::Large(ql) => {
                 ql.remove_range(start, count);
                 self.shrunk(limits);
             }
@@ -249,11 +244,11 @@ impl List {
     /// Turns a listpack into a quicklist if it would exceed the limit with that much text and that many elements more.
     fn make_room(&mut self, add_bytes: usize, add_count: usize, limits: &Limits) {
         let limit = NodeLimit::of(limits);
-        if let Repr::Listpack(lp) = &mut self.0
+        if let Mut::Small(lp) = self.0.get_mut()
             && (limit.exceeded(lp.byte_len().saturating_add(add_bytes), lp.len() + add_count))
         {
             let node = Node::Packed(std::mem::take(lp));
-            self.0 = Repr::Quicklist(Box::new(Quicklist::from_nodes([node])));
+            self.0 = OneWord::large(Quicklist::from_nodes([node]));
         }
     }
 
@@ -263,27 +258,27 @@ impl List {
     }
 
     fn shrink_within(&mut self, limit: NodeLimit) {
-        let Repr::Quicklist(ql) = &mut self.0 else { return };
+        let Mut::Large(ql) = self.0.get_mut() else { return };
         if ql.nodes().is_empty() {
             *self = List::new();
         } else if let Some(lp) = ql.take_only_node(limit) {
-            self.0 = Repr::Listpack(lp);
+            self.0 = OneWord::small(lp);
         }
     }
 
     /// The elements of the listpack or of a node, and how many; `None` beyond the last node.
     fn node(&self, index: usize) -> Option<(NodeRef<'_>, usize)> {
-        match &self.0 {
-            Repr::Listpack(lp) => (index == 0).then(|| (NodeRef::Packed(lp), lp.len())),
-            Repr::Quicklist(ql) => ql.nodes().get(index).map(|n| (n.as_ref(), n.len())),
+        match self.0.get() {
+            Ref::Small(lp) => (index == 0).then(|| (NodeRef::Packed(lp), lp.len())),
+            Ref::Large(ql) => ql.nodes().get(index).map(|n| (n.as_ref(), n.len())),
         }
     }
 
     /// Node and index in it of an element's index.
     fn locate(&self, index: usize) -> (usize, usize) {
-        match &self.0 {
-            Repr::Listpack(_) => (0, index),
-            Repr::Quicklist(ql) => ql.locate(index),
+        match self.0.get() {
+            Ref::Small(_) => (0, index),
+            Ref::Large(ql) => ql.locate(index),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One node of a quicklist: a listpack of elements, or one element by itself because it is large.
 
+use super::super::block::Block;
 use super::super::elem::Elem;
 use super::super::limits::Limits;
 use super::super::listpack::Listpack;
-use super::super::sizes::size_class;
 use super::{End, MAX_PACKED};
 
 /// A node as a file brings it (RDB type 18, container 2 or 1).
@@ -24,19 +24,23 @@ pub enum NodeRef<'a> {
     Plain(&'a [u8]),
 }
 
-/// A node in its quicklist, which keeps the number of elements beside it so that a walk need not touch the listpacks.
-#[derive(Clone, Debug)]
+/// A node in its quicklist, which keeps the number of elements beside it so that a walk need not touch the listpacks. Two words.
+#[derive(Clone)]
 pub(super) enum Stored {
     Packed { lp: Listpack, len: u32 },
-    Plain(Box<[u8]>),
+    Plain(Block),
 }
 
 impl Stored {
     pub fn new(node: Node) -> Self {
         match node {
             Node::Packed(lp) => Stored::Packed { len: lp.len() as u32, lp },
-            Node::Plain(text) => Stored::Plain(text),
+            Node::Plain(text) => Stored::plain(&text),
         }
+    }
+
+    pub fn plain(text: &[u8]) -> Self {
+        Stored::Plain(Block::concat(&[text]))
     }
 
     pub fn len(&self) -> usize {
@@ -49,14 +53,14 @@ impl Stored {
     pub fn as_ref(&self) -> NodeRef<'_> {
         match self {
             Stored::Packed { lp, .. } => NodeRef::Packed(lp),
-            Stored::Plain(text) => NodeRef::Plain(text),
+            Stored::Plain(text) => NodeRef::Plain(text.bytes()),
         }
     }
 
     pub fn heap_size(&self) -> usize {
         match self {
             Stored::Packed { lp, .. } => lp.heap_size(),
-            Stored::Plain(text) => size_class(text.len()),
+            Stored::Plain(text) => text.heap_size(),
         }
     }
 
@@ -82,6 +86,12 @@ impl Stored {
             }
             _ => false,
         }
+    }
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_ref().fmt(f)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::elem::Elem;
 use super::super::listpack::Listpack;
-use super::super::sizes::{estimate, size_class};
+use super::super::sizes::{class_growth, estimate, size_class};
 use super::End;
 use super::node::{self, Node, NodeLimit, NodeRef, Stored};
 
@@ -83,16 +83,25 @@ impl Quicklist {
         }
     }
 
+    fn end_mut(&mut self, end: End) -> Option<&mut Stored> {
+        if end == End::Front { self.nodes.front_mut() } else { self.nodes.back_mut() }
+    }
+
     pub fn push(&mut self, end: End, elem: &[u8], limit: NodeLimit) {
         self.len += 1;
-        let node = if end == End::Front { self.nodes.front_mut() } else { self.nodes.back_mut() };
-        if let Some((lp, len)) = node.and_then(|n| n.with_room(elem.len(), limit)) {
+        if let Some((lp, len)) = self.end_mut(end).and_then(|n| n.with_room(elem.len(), limit)) {
             *len += 1;
             match end {
                 End::Front => lp.push_front(elem),
                 End::Back => lp.push_back(elem),
             }
             return;
+        }
+        if let Some(Stored::Packed { lp, .. }) = self.end_mut(end) {
+            lp.shrink_to_fit();
+        }
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact(class_growth::<Stored>(self.nodes.len()));
         }
         // A list that has filled one node will probably fill this one too.
         let node = new_node(elem, limit, limit.usual_bytes());
@@ -126,7 +135,7 @@ impl Quicklist {
                 at.into_iter().for_each(|at| lp.replace(at, elem));
                 self.split_oversized(node, limit);
             }
-            Some(Stored::Plain(text)) if limit.is_large(elem.len()) => *text = elem.into(),
+            Some(node @ Stored::Plain(_)) if limit.is_large(elem.len()) => *node = Stored::plain(elem),
             Some(_) => {
                 // The new element needs another kind of node.
                 self.insert(index, elem, limit);
@@ -176,7 +185,7 @@ impl Quicklist {
                     *len -= removed as u32;
                     removed
                 }
-                Stored::Plain(text) if left > 0 && Elem::Bytes(text) == needle => {
+                Stored::Plain(text) if left > 0 && Elem::Bytes(text.bytes()) == needle => {
                     *node = Stored::new(Node::Packed(Listpack::new()));
                     1
                 }
@@ -273,7 +282,7 @@ impl Quicklist {
 /// A node for one element, packed with `reserve` bytes if it is not large.
 fn new_node(elem: &[u8], limit: NodeLimit, reserve: usize) -> Stored {
     if limit.is_large(elem.len()) {
-        return Stored::Plain(elem.into());
+        return Stored::plain(elem);
     }
     let mut lp = Listpack::with_capacity(reserve.saturating_sub(Listpack::new().byte_len()));
     lp.push_back(elem);

@@ -15,7 +15,8 @@ mod entry;
 mod tests;
 
 use super::elem::Elem;
-use super::sizes::{reserve_class, shrink_class, vec_heap};
+use super::one_word::Small;
+use super::packed::{PREFIX, Packed};
 use entry::{END, Encoded};
 
 const HEADER: usize = 6;
@@ -28,11 +29,14 @@ pub const MAX_BYTES: usize = 1 << 30;
 pub struct Pos(usize);
 
 /// A sequence of elements in one run of bytes. See the module's documentation.
+///
+/// One word: the header's `total bytes` are the length of the run that it points to.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Listpack {
-    /// The layout above; its length is the header's `total bytes`.
-    bytes: Vec<u8>,
-}
+#[repr(transparent)]
+pub struct Listpack(Packed);
+
+// SAFETY: it is a `Packed`; nothing here relies on its content for more than answers.
+unsafe impl Small for Listpack {}
 
 impl Listpack {
     /// An empty listpack.
@@ -42,15 +46,17 @@ impl Listpack {
 
     /// An empty listpack with room for `bytes` bytes of entries.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut buffer = Vec::new();
-        reserve_class(&mut buffer, HEADER + 1 + bytes);
-        buffer.extend_from_slice(&[HEADER as u8 + 1, 0, 0, 0, 0, 0, END]);
-        Listpack { bytes: buffer }
+        Listpack(Packed::new(false, &[&[0, 0, END]], HEADER + 1 + bytes))
     }
 
     /// Takes foreign bytes, if they are a well-formed listpack (see [`validate`](Self::validate)); else gives them back.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
-        if Self::validate(&bytes, true) { Ok(Listpack { bytes }) } else { Err(bytes) }
+        if Self::validate(&bytes, true) {
+            // Validated: the first four bytes say what the length is.
+            Ok(Listpack(Packed::new(false, &[&bytes[PREFIX..]], 0)))
+        } else {
+            Err(bytes)
+        }
     }
 
     /// Are the bytes a listpack? Not `deep`: lengths and end byte only, in constant time. `deep`: every entry too, that the
@@ -76,28 +82,29 @@ impl Listpack {
     }
 
     /// The bytes, as RDB files hold them.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Gives the bytes up.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        self.0.bytes()
     }
 
     /// Length of the whole in bytes.
     pub fn byte_len(&self) -> usize {
-        self.bytes.len()
+        self.0.len()
     }
 
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
-        vec_heap(&self.bytes)
+        self.0.capacity()
+    }
+
+    /// Asks the processor to load the first cache lines.
+    pub fn prefetch(&self, lines: usize) {
+        self.0.prefetch(lines);
     }
 
     /// May text of `add` bytes more still go in (see [`MAX_BYTES`])?
     pub fn fits(&self, add: usize) -> bool {
-        add <= MAX_BYTES && self.bytes.len() + add <= MAX_BYTES
+        add <= MAX_BYTES && self.byte_len() + add <= MAX_BYTES
     }
 
     /// Number of elements. From 65535 on they are counted one by one.
@@ -110,27 +117,27 @@ impl Listpack {
 
     /// Is there no element?
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER + 1
+        self.byte_len() == HEADER + 1
     }
 
     /// The elements from front to back (or from the back: the iterator has two ends).
     pub fn iter(&self) -> Iter<'_> {
-        Iter { bytes: &self.bytes, front: HEADER, back: self.end().0 }
+        Iter { bytes: self.as_bytes(), front: HEADER, back: self.end().0 }
     }
 
     /// The elements from `at` on to the back.
     pub fn iter_from(&self, at: Pos) -> Iter<'_> {
-        Iter { bytes: &self.bytes, front: at.0, back: self.end().0 }
+        Iter { bytes: self.as_bytes(), front: at.0, back: self.end().0 }
     }
 
     /// The elements before `at`; take them from the back to walk away from it.
     pub fn iter_until(&self, at: Pos) -> Iter<'_> {
-        Iter { bytes: &self.bytes, front: HEADER, back: at.0 }
+        Iter { bytes: self.as_bytes(), front: HEADER, back: at.0 }
     }
 
     /// The elements from one place on to another.
     pub fn iter_between(&self, from: Pos, to: Pos) -> Iter<'_> {
-        Iter { bytes: &self.bytes, front: from.0, back: to.0 }
+        Iter { bytes: self.as_bytes(), front: from.0, back: to.0 }
     }
 
     /// Place of the first element.
@@ -145,23 +152,23 @@ impl Listpack {
 
     /// The place behind the last element, where an insertion appends.
     pub fn end(&self) -> Pos {
-        Pos(self.bytes.len() - 1)
+        Pos(self.byte_len() - 1)
     }
 
     /// Place of the element after this one, `None` after the last.
     pub fn next(&self, at: Pos) -> Option<Pos> {
-        let next = at.0 + entry::size(self.bytes.get(at.0..)?)?;
+        let next = at.0 + entry::size(self.as_bytes().get(at.0..)?)?;
         (next < self.end().0).then_some(Pos(next))
     }
 
     /// Place of the element before this one (or before the end), `None` before the first.
     pub fn prev(&self, at: Pos) -> Option<Pos> {
-        entry::previous(&self.bytes, HEADER, at.0).filter(|p| *p < at.0).map(Pos)
+        entry::previous(self.as_bytes(), HEADER, at.0).filter(|p| *p < at.0).map(Pos)
     }
 
     /// The element at a place, `None` at the end.
     pub fn get(&self, at: Pos) -> Option<Elem<'_>> {
-        entry::decode(self.bytes.get(at.0..)?).map(|(elem, _)| elem)
+        entry::decode(self.as_bytes().get(at.0..)?).map(|(elem, _)| elem)
     }
 
     /// Place of the element with this index, walked to from the nearer end. The index of the end gives the end.
@@ -191,9 +198,10 @@ impl Listpack {
     pub fn find(&self, from: Pos, needle: &[u8], skip: usize) -> Option<Pos> {
         let int = super::num::parse_i64(needle);
         let mut at = from.0;
-        let end = self.end().0;
+        let bytes = self.as_bytes();
+        let end = bytes.len() - 1;
         while at < end {
-            let (elem, len) = entry::decode(&self.bytes[at..])?;
+            let (elem, len) = entry::decode(&bytes[at..])?;
             let hit = match elem {
                 Elem::Int(v) => int == Some(v),
                 Elem::Bytes(text) => text == needle,
@@ -203,7 +211,7 @@ impl Listpack {
             }
             at += len + entry::backlen_size(len);
             for _ in 0..skip {
-                at += entry::size(self.bytes.get(at..)?)?;
+                at += entry::size(bytes.get(at..)?)?;
             }
         }
         None
@@ -234,7 +242,7 @@ impl Listpack {
 
     /// Replaces the element at a place; the place stays its own. Panics as [`push_back`](Self::push_back).
     pub fn replace<'a>(&mut self, at: Pos, elem: impl Into<Elem<'a>>) {
-        let Some(size) = entry::size(&self.bytes[at.0..]) else { return };
+        let Some(size) = entry::size(&self.as_bytes()[at.0..]) else { return };
         self.splice(at.0, size, 1, &[elem.into()]);
     }
 
@@ -245,7 +253,7 @@ impl Listpack {
         let removed = iter.by_ref().take(count).count();
         let size = iter.front - at.0;
         self.splice(at.0, size, removed, &[]);
-        shrink_class(&mut self.bytes);
+        self.0.shrink();
     }
 
     /// Removes `count` elements from an index on.
@@ -261,16 +269,16 @@ impl Listpack {
         let end = self.end().0;
         let (mut read, mut write, mut removed) = (HEADER, HEADER, 0);
         while read < end {
-            let Some((elem, _)) = entry::decode(&self.bytes[read..]) else { break };
+            let Some((elem, _)) = entry::decode(&self.as_bytes()[read..]) else { break };
             let kept = keep(elem);
             let (mut next, mut n) = (read, 0);
             while n < group && next < end {
-                let Some(size) = entry::size(&self.bytes[next..]) else { break };
+                let Some(size) = entry::size(&self.as_bytes()[next..]) else { break };
                 next += size;
                 n += 1;
             }
             if kept {
-                self.bytes.copy_within(read..next, write);
+                self.0.bytes_from_mut(HEADER).copy_within(read - HEADER..next - HEADER, write - HEADER);
                 write += next - read;
             } else {
                 removed += n;
@@ -279,7 +287,7 @@ impl Listpack {
         }
         if removed > 0 {
             self.splice(write, end - write, removed, &[]);
-            shrink_class(&mut self.bytes);
+            self.0.shrink();
         }
     }
 
@@ -287,37 +295,37 @@ impl Listpack {
     pub fn split_off(&mut self, index: usize) -> Listpack {
         let Some(at) = self.seek(index) else { return Listpack::new() };
         let mut tail = Listpack::with_capacity(self.end().0 - at.0);
-        tail.append_entries(&self.bytes[at.0..self.end().0], self.len() - index);
+        tail.append_entries(&self.as_bytes()[at.0..self.end().0], self.len() - index);
         self.splice(at.0, self.end().0 - at.0, tail.len(), &[]);
-        shrink_class(&mut self.bytes);
+        self.0.shrink();
         tail
     }
 
     /// Appends all elements of another listpack. Panics as [`push_back`](Self::push_back).
     pub fn append(&mut self, other: &Listpack) {
-        self.append_entries(&other.bytes[HEADER..other.end().0], other.len());
+        self.append_entries(&other.as_bytes()[HEADER..other.end().0], other.len());
     }
 
     /// Gives memory back that is not used.
     pub fn shrink_to_fit(&mut self) {
-        self.bytes.shrink_to_fit();
+        self.0.shrink_to_fit();
     }
 
     fn append_entries(&mut self, entries: &[u8], count: usize) {
         let at = self.end().0;
         self.make_gap(at, 0, entries.len());
-        self.bytes[at..at + entries.len()].copy_from_slice(entries);
+        self.0.bytes_from_mut(at)[..entries.len()].copy_from_slice(entries);
         self.add_count(0, count);
     }
 
     /// The count in the header; it is exact unless it is [`COUNT_UNKNOWN`].
     fn header_count(&self) -> u16 {
-        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+        u16::from_le_bytes([self.as_bytes()[4], self.as_bytes()[5]])
     }
 
     fn set_header_count(&mut self, count: usize) {
         let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-        self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+        self.0.bytes_from_mut(PREFIX)[..2].copy_from_slice(&count.to_le_bytes());
     }
 
     /// Corrects the count after the entries have changed. A count that has become knowable again is found by counting.
@@ -335,11 +343,11 @@ impl Listpack {
             // The usual case, encoded once.
             let encoded = Encoded::new(*elem);
             self.make_gap(at, old, encoded.size());
-            encoded.write(&mut self.bytes[at..]);
+            encoded.write(self.0.bytes_from_mut(at));
         } else {
             let new = elems.iter().map(|e| Encoded::new(*e).size()).sum();
             self.make_gap(at, old, new);
-            let mut out = &mut self.bytes[at..];
+            let mut out = self.0.bytes_from_mut(at);
             for elem in elems {
                 out = Encoded::new(*elem).write(out);
             }
@@ -347,20 +355,16 @@ impl Listpack {
         self.add_count(old_count, elems.len());
     }
 
-    /// Makes the `old` bytes at `at` into `new` bytes of any content, and corrects the total.
+    /// Makes the `old` bytes at `at` into `new` bytes of any content.
     fn make_gap(&mut self, at: usize, old: usize, new: usize) {
-        let len = self.bytes.len();
-        let total = len - old + new;
-        if new > old {
-            assert!(total <= MAX_BYTES, "a listpack may not grow beyond 1 GiB");
-            reserve_class(&mut self.bytes, new - old);
-            self.bytes.resize(total, 0);
-            self.bytes.copy_within(at + old..len, at + new);
-        } else if new < old {
-            self.bytes.copy_within(at + old..len, at + new);
-            self.bytes.truncate(total);
-        }
-        self.bytes[..4].copy_from_slice(&(total as u32).to_le_bytes());
+        assert!(self.byte_len() - old + new <= MAX_BYTES, "a listpack may not grow beyond 1 GiB");
+        self.0.splice(at, old, new);
+    }
+}
+
+impl From<Listpack> for Packed {
+    fn from(this: Listpack) -> Packed {
+        this.0
     }
 }
 

@@ -4,27 +4,42 @@
 //! listpack if that is within its limits, else a table; a listpack beyond its limits becomes a table. It never goes back by itself;
 //! [`Set::compact_ints`] is for results of set algebra. An empty set is possible here; whoever empties one deletes its key.
 
+mod compact;
 #[cfg(test)]
 mod tests;
 
 use super::block::Block;
 use super::elem::{Elem, IntText, has_duplicates};
-use super::intset::Intset;
+use super::intset::{self, Intset};
 use super::limits::Limits;
 use super::listpack::{self, Listpack};
 use super::num;
+use super::one_word::{Mut, OneWord, Ref};
 use super::rng::Rng;
 use super::sample::select;
 use super::sizes::{estimate, size_class};
 use super::table::{self, Keyed, Table};
+use compact::{Compact, Kind, KindMut};
 
 /// A set of distinct elements. See the module's documentation.
-pub struct Set(Repr);
+#[derive(Clone)]
+pub struct Set(OneWord<Compact, Members>);
 
-enum Repr {
-    Intset(Intset),
-    Listpack(Listpack),
-    Table(Box<Table<Member>>),
+/// The members of the large encoding.
+type Members = Table<Member>;
+
+/// What there is, for reading.
+enum Repr<'a> {
+    Intset(&'a Intset),
+    Listpack(&'a Listpack),
+    Table(&'a Members),
+}
+
+/// What there is, for changing it in place.
+enum ReprMut<'a> {
+    Intset(&'a mut Intset),
+    Listpack(&'a mut Listpack),
+    Table(&'a mut Members),
 }
 
 /// A member in the table: its text.
@@ -40,8 +55,6 @@ impl Keyed for Member {
     }
 }
 
-/// No intset has more members than this, whatever the limit: its length counts bytes in 32 bits.
-const MAX_INTSET: usize = 1 << 30;
 /// Members that a table reserves room for at most before they come: the number may be a lie.
 const MAX_RESERVE: usize = 1 << 20;
 
@@ -58,7 +71,33 @@ pub enum SetRef<'a> {
 impl Set {
     /// An empty set, an intset.
     pub fn new() -> Self {
-        Set(Repr::Intset(Intset::new()))
+        Set::small(Intset::new())
+    }
+
+    fn small(compact: impl Into<Compact>) -> Self {
+        Set(OneWord::small(compact.into()))
+    }
+
+    #[inline]
+    fn repr(&self) -> Repr<'_> {
+        match self.0.get() {
+            Ref::Large(table) => Repr::Table(table),
+            Ref::Small(compact) => match compact.kind() {
+                Kind::Intset(ints) => Repr::Intset(ints),
+                Kind::Listpack(lp) => Repr::Listpack(lp),
+            },
+        }
+    }
+
+    #[inline]
+    fn repr_mut(&mut self) -> ReprMut<'_> {
+        match self.0.get_mut() {
+            Mut::Large(table) => ReprMut::Table(table),
+            Mut::Small(compact) => match compact.kind_mut() {
+                KindMut::Intset(ints) => ReprMut::Intset(ints),
+                KindMut::Listpack(lp) => ReprMut::Listpack(lp),
+            },
+        }
     }
 
     /// An empty set for about `n` members of which `first` is one, in the encoding that will do.
@@ -66,7 +105,7 @@ impl Set {
         if n <= limits.set_max_intset_entries && num::parse_i64(first).is_some() {
             Set::new()
         } else if n <= limits.set_max_listpack_entries {
-            Set(Repr::Listpack(Listpack::new()))
+            Set::small(Listpack::new())
         } else {
             Set::table_for(n)
         }
@@ -83,12 +122,12 @@ impl Set {
 
     /// An empty set in table encoding, with room for about `n` members.
     pub fn table_for(n: usize) -> Self {
-        Set(Repr::Table(Box::new(Table::with_capacity(n.min(MAX_RESERVE)))))
+        Set(OneWord::large(Table::with_capacity(n.min(MAX_RESERVE))))
     }
 
     /// A set that was saved as an intset; a table if it exceeds the limit.
     pub fn from_intset(ints: Intset, limits: &Limits) -> Self {
-        let mut set = Set(Repr::Intset(ints));
+        let mut set = Set::small(ints);
         set.check_intset(limits);
         set
     }
@@ -99,7 +138,7 @@ impl Set {
         if check && has_duplicates(members.iter()) {
             return None;
         }
-        let mut set = Set(Repr::Listpack(members));
+        let mut set = Set::small(members);
         if set.len() > limits.set_max_listpack_entries {
             set.make_table(0);
         }
@@ -108,7 +147,7 @@ impl Set {
 
     /// The name that `OBJECT ENCODING` gives: `intset`, `listpack` or `hashtable`.
     pub fn encoding(&self) -> &'static str {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(_) => "intset",
             Repr::Listpack(_) => "listpack",
             Repr::Table(_) => "hashtable",
@@ -117,7 +156,7 @@ impl Set {
 
     /// What the set is stored as.
     pub fn stored(&self) -> SetRef<'_> {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(ints) => SetRef::Intset(ints),
             Repr::Listpack(lp) => SetRef::Listpack(lp),
             Repr::Table(_) => SetRef::Table,
@@ -126,7 +165,7 @@ impl Set {
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(ints) => ints.len(),
             Repr::Listpack(lp) => lp.len(),
             Repr::Table(table) => table.len(),
@@ -140,7 +179,7 @@ impl Set {
 
     /// Bytes on the heap. Of a table, `samples` members are measured and the rest estimated from them (0: all are measured).
     pub fn heap_size(&self, samples: usize) -> usize {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(ints) => ints.heap_size(),
             Repr::Listpack(lp) => lp.heap_size(),
             Repr::Table(table) => {
@@ -153,18 +192,18 @@ impl Set {
 
     /// How many allocations it takes to free the set, about.
     pub fn free_effort(&self) -> usize {
-        if let Repr::Table(table) = &self.0 { table.len() } else { 1 }
+        self.0.as_large().map_or(1, Table::len)
     }
 
     /// Buckets, children and chain lengths of the table, if there is one, for `DEBUG HTSTATS-KEY`.
     pub fn table_stats(&self) -> Option<((usize, usize), Vec<usize>)> {
-        let Repr::Table(table) = &self.0 else { return None };
+        let table = self.0.as_large()?;
         Some((table.bucket_counts(), table.chain_lengths()))
     }
 
     /// Is it a member?
     pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(ints) => num::parse_i64(member).is_some_and(|v| ints.contains(v)),
             Repr::Listpack(lp) => lp.find_first(member, 0).is_some(),
             Repr::Table(table) => table.contains(member),
@@ -173,7 +212,7 @@ impl Set {
 
     /// Is an element of some other value a member?
     pub fn contains_elem(&self, member: Elem<'_>) -> bool {
-        match (&self.0, member) {
+        match (self.repr(), member) {
             (Repr::Intset(ints), Elem::Int(v)) => ints.contains(v),
             _ => member.with_text(|text| self.contains(text)),
         }
@@ -181,8 +220,8 @@ impl Set {
 
     /// Adds a member; false if it was there.
     pub fn add(&mut self, member: &[u8], limits: &Limits) -> bool {
-        match &mut self.0 {
-            Repr::Intset(ints) => {
+        match self.repr_mut() {
+            ReprMut::Intset(ints) => {
                 if let Some(v) = num::parse_i64(member) {
                     return self.add_int(v, limits);
                 }
@@ -193,13 +232,13 @@ impl Set {
                 if fits {
                     let mut lp: Listpack = ints.iter().map(Elem::Int).collect();
                     lp.push_back(member);
-                    self.0 = Repr::Listpack(lp);
+                    *self = Set::small(lp);
                 } else {
                     self.make_table(1).insert_unique(table::hash(member), Member(Block::concat(&[member])));
                 }
                 true
             }
-            Repr::Listpack(lp) => {
+            ReprMut::Listpack(lp) => {
                 if lp.find_first(member, 0).is_some() {
                     return false;
                 }
@@ -213,21 +252,21 @@ impl Set {
                 }
                 true
             }
-            Repr::Table(table) => insert(table, Elem::Bytes(member)),
+            ReprMut::Table(table) => insert(table, Elem::Bytes(member)),
         }
     }
 
     /// Adds an element of some other value; false if it was there.
     pub fn add_elem(&mut self, member: Elem<'_>, limits: &Limits) -> bool {
         match member {
-            Elem::Int(v) if matches!(self.0, Repr::Intset(_)) => self.add_int(v, limits),
+            Elem::Int(v) if matches!(self.repr(), Repr::Intset(_)) => self.add_int(v, limits),
             _ => member.with_text(|text| self.add(text, limits)),
         }
     }
 
     /// Turns the set into a table if `n` members more would not leave it compact anyway.
     pub fn reserve(&mut self, n: usize, limits: &Limits) {
-        let too_many = match &self.0 {
+        let too_many = match self.repr() {
             Repr::Intset(_) => n > limits.set_max_intset_entries,
             Repr::Listpack(_) => n > limits.set_max_listpack_entries,
             Repr::Table(_) => false,
@@ -239,7 +278,8 @@ impl Set {
 
     /// Makes an intset of a set whose members are all integers, if they are not too many for one.
     pub fn compact_ints(&mut self, limits: &Limits) {
-        if matches!(self.0, Repr::Intset(_)) || self.len() > limits.set_max_intset_entries.min(MAX_INTSET) {
+        if matches!(self.repr(), Repr::Intset(_)) || self.len() > limits.set_max_intset_entries.min(intset::MAX_MEMBERS)
+        {
             return;
         }
         let mut ints = Intset::new();
@@ -247,33 +287,33 @@ impl Set {
             let Some(v) = member.as_int() else { return };
             ints.insert(v);
         }
-        self.0 = Repr::Intset(ints);
+        *self = Set::small(ints);
     }
 
     /// Removes a member; false if it was not there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        match &mut self.0 {
-            Repr::Intset(ints) => num::parse_i64(member).is_some_and(|v| ints.remove(v)),
-            Repr::Listpack(lp) => {
+        match self.repr_mut() {
+            ReprMut::Intset(ints) => num::parse_i64(member).is_some_and(|v| ints.remove(v)),
+            ReprMut::Listpack(lp) => {
                 let at = lp.find_first(member, 0);
                 at.into_iter().for_each(|at| lp.remove(at, 1));
                 at.is_some()
             }
-            Repr::Table(table) => table.remove(member).is_some(),
+            ReprMut::Table(table) => table.remove(member).is_some(),
         }
     }
 
     /// Removes an element of some other value; false if it was not there.
     pub fn remove_elem(&mut self, member: Elem<'_>) -> bool {
-        match (&mut self.0, member) {
-            (Repr::Intset(ints), Elem::Int(v)) => ints.remove(v),
+        match (self.repr_mut(), member) {
+            (ReprMut::Intset(ints), Elem::Int(v)) => ints.remove(v),
             _ => member.with_text(|text| self.remove(text)),
         }
     }
 
     /// The members: of an intset in ascending order, of a listpack in that of addition, of a table in none.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(match &self.0 {
+        Iter(match self.repr() {
             Repr::Intset(ints) => Walk::Intset(ints, 0),
             Repr::Listpack(lp) => Walk::Listpack(lp.iter()),
             Repr::Table(table) => Walk::Table(table.iter()),
@@ -283,7 +323,7 @@ impl Set {
     /// Gives some members to `visit` and returns the cursor for the next call, 0 at the end (see [`Table::scan`]). Compact
     /// encodings give all at once.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(Elem<'_>)) -> u64 {
-        if let Repr::Table(table) = &self.0 {
+        if let Repr::Table(table) = self.repr() {
             return table.scan(cursor, |m| visit(Elem::Bytes(m.key())));
         }
         self.iter().for_each(visit);
@@ -292,7 +332,7 @@ impl Set {
 
     /// A member, each about as likely as another.
     pub fn random(&self, rng: &mut Rng) -> Option<Elem<'_>> {
-        match &self.0 {
+        match self.repr() {
             Repr::Intset(ints) => ints.get(rng.below(ints.len())).map(Elem::Int),
             Repr::Listpack(lp) => lp.at(rng.below(lp.len())),
             Repr::Table(table) => table.random(rng).map(|m| Elem::Bytes(m.key())),
@@ -301,7 +341,7 @@ impl Set {
 
     /// Gives `count` different members (all, if there are fewer) to `visit`, each choice about as likely as another.
     pub fn random_distinct<'a>(&'a self, count: usize, rng: &mut Rng, mut visit: impl FnMut(Elem<'a>)) {
-        match &self.0 {
+        match self.repr() {
             Repr::Table(table) if count < table.len() / 3 => {
                 let mut chosen = Table::<Chosen<'a>>::with_capacity(count);
                 while chosen.len() < count {
@@ -317,15 +357,15 @@ impl Set {
 
     /// Removes a member at random and gives it to `f`.
     pub fn pop_with<R>(&mut self, rng: &mut Rng, f: impl FnOnce(Elem<'_>) -> R) -> Option<R> {
-        match &mut self.0 {
-            Repr::Intset(ints) => ints.remove_at(rng.below(ints.len())).map(|v| f(Elem::Int(v))),
-            Repr::Listpack(lp) => {
+        match self.repr_mut() {
+            ReprMut::Intset(ints) => ints.remove_at(rng.below(ints.len())).map(|v| f(Elem::Int(v))),
+            ReprMut::Listpack(lp) => {
                 let at = lp.seek(rng.below(lp.len()))?;
                 let result = f(lp.get(at)?);
                 lp.remove(at, 1);
                 Some(result)
             }
-            Repr::Table(table) => {
+            ReprMut::Table(table) => {
                 let chosen = table.random(rng)?;
                 let (hash, slot) = (chosen.hash(), std::ptr::from_ref(chosen));
                 let taken = table.remove_where(hash, |m| std::ptr::eq(m, slot))?;
@@ -340,7 +380,9 @@ impl Set {
     }
 
     fn add_int(&mut self, v: i64, limits: &Limits) -> bool {
-        let Repr::Intset(ints) = &mut self.0 else { return Elem::Int(v).with_text(|text| self.add(text, limits)) };
+        let ReprMut::Intset(ints) = self.repr_mut() else {
+            return Elem::Int(v).with_text(|text| self.add(text, limits));
+        };
         let added = ints.insert(v);
         if added {
             self.check_intset(limits);
@@ -350,8 +392,8 @@ impl Set {
 
     /// Turns an intset that has become too large into a table.
     fn check_intset(&mut self, limits: &Limits) {
-        if let Repr::Intset(ints) = &self.0
-            && ints.len() > limits.set_max_intset_entries.min(MAX_INTSET)
+        if let Repr::Intset(ints) = self.repr()
+            && ints.len() > limits.set_max_intset_entries.min(intset::MAX_MEMBERS)
         {
             self.make_table(0);
         }
@@ -359,33 +401,27 @@ impl Set {
 
     /// Turns the set into a table with room for `more` members.
     fn make_table(&mut self, more: usize) -> &mut Table<Member> {
-        if !matches!(self.0, Repr::Table(_)) {
-            let mut table = Table::with_capacity(self.len() + more.min(MAX_RESERVE));
-            for member in self.iter() {
+        self.0.make_large(|compact| {
+            let (len, members) = match compact.kind() {
+                Kind::Intset(ints) => (ints.len(), Walk::Intset(ints, 0)),
+                Kind::Listpack(lp) => (lp.len(), Walk::Listpack(lp.iter())),
+            };
+            let mut table = Table::with_capacity(len + more.min(MAX_RESERVE));
+            for member in Iter(members) {
                 insert(&mut table, member);
             }
-            self.0 = Repr::Table(Box::new(table));
-        }
-        match &mut self.0 {
-            Repr::Table(table) => table,
-            _ => unreachable!("made a line ago"),
-        }
+            table
+        })
     }
 }
 
-impl Clone for Set {
+impl Clone for Members {
     fn clone(&self) -> Self {
-        Set(match &self.0 {
-            Repr::Intset(ints) => Repr::Intset(ints.clone()),
-            Repr::Listpack(lp) => Repr::Listpack(lp.clone()),
-            Repr::Table(table) => {
-                let mut copy = Table::with_capacity(table.len());
-                for member in &**table {
-                    copy.insert_unique(member.hash(), Member(member.0.clone()));
-                }
-                Repr::Table(Box::new(copy))
-            }
-        })
+        let mut copy = Table::with_capacity(self.len());
+        for member in self {
+            copy.insert_unique(member.hash(), Member(member.0.clone()));
+        }
+        copy
     }
 }
 

@@ -24,6 +24,7 @@ use super::elem::{Elem, has_duplicates};
 use super::limits::Limits;
 use super::list::End;
 use super::listpack::{self, Listpack};
+use super::one_word::{Mut, OneWord, Ref};
 use super::rng::Rng;
 use super::sample::select;
 use super::sizes::size_class;
@@ -31,14 +32,10 @@ use ordered::Ordered;
 
 /// Members with scores, in order. See the module's documentation.
 #[derive(Clone)]
-pub struct Zset(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    /// Member, score, member, score.
-    Listpack(Listpack),
-    Ordered(Box<Ordered>),
-}
+pub struct Zset(
+    /// A listpack of member, score, member, score; or the large encoding.
+    OneWord<Listpack, Ordered>,
+);
 
 /// What an update has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +54,7 @@ const MAX_RESERVE: usize = 1 << 20;
 impl Zset {
     /// An empty set, a listpack.
     pub fn new() -> Self {
-        Zset(Repr::Listpack(Listpack::new()))
+        Zset(OneWord::small(Listpack::new()))
     }
 
     /// An empty set for about `n` members of up to `longest` bytes, in the encoding that will do. Good for loading from a file
@@ -77,7 +74,7 @@ impl Zset {
         if !len.is_multiple_of(2) || (check && bad(&pairs)) {
             return None;
         }
-        let mut set = Zset(Repr::Listpack(pairs));
+        let mut set = Zset(OneWord::small(pairs));
         if len / 2 > limits.zset_max_listpack_entries {
             set.make_ordered(0);
         }
@@ -86,22 +83,22 @@ impl Zset {
 
     /// The name that `OBJECT ENCODING` gives: `listpack` or `skiplist`.
     pub fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Repr::Listpack(_) => "listpack",
-            Repr::Ordered(_) => "skiplist",
+        match self.0.get() {
+            Ref::Small(_) => "listpack",
+            Ref::Large(_) => "skiplist",
         }
     }
 
     /// The listpack, if the set is one, for a codec that saves it as it is.
     pub fn as_listpack(&self) -> Option<&Listpack> {
-        if let Repr::Listpack(lp) = &self.0 { Some(lp) } else { None }
+        self.0.as_small()
     }
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.len() / 2,
-            Repr::Ordered(set) => set.len(),
+        match self.0.get() {
+            Ref::Small(lp) => lp.len() / 2,
+            Ref::Large(set) => set.len(),
         }
     }
 
@@ -112,27 +109,27 @@ impl Zset {
 
     /// Bytes on the heap. In the large encoding, `samples` members are measured and the rest estimated from them (0: all are).
     pub fn heap_size(&self, samples: usize) -> usize {
-        match &self.0 {
-            Repr::Listpack(lp) => lp.heap_size(),
-            Repr::Ordered(set) => size_class(size_of::<Ordered>()) + set.heap_size(samples),
+        match self.0.get() {
+            Ref::Small(lp) => lp.heap_size(),
+            Ref::Large(set) => size_class(size_of::<Ordered>()) + set.heap_size(samples),
         }
     }
 
     /// How many allocations it takes to free the set, about.
     pub fn free_effort(&self) -> usize {
-        if let Repr::Ordered(set) = &self.0 { set.len() } else { 1 }
+        self.0.as_large().map_or(1, Ordered::len)
     }
 
     /// Buckets, children and chain lengths of the table, if there is one, for `DEBUG HTSTATS-KEY`.
     pub fn table_stats(&self) -> Option<((usize, usize), Vec<usize>)> {
-        if let Repr::Ordered(set) = &self.0 { Some(set.table_stats()) } else { None }
+        self.0.as_large().map(Ordered::table_stats)
     }
 
     /// A member's score.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.0 {
-            Repr::Listpack(lp) => compact::find(lp, member).map(|(_, score)| score),
-            Repr::Ordered(set) => set.score(member),
+        match self.0.get() {
+            Ref::Small(lp) => compact::find(lp, member).map(|(_, score)| score),
+            Ref::Large(set) => set.score(member),
         }
     }
 
@@ -144,9 +141,9 @@ impl Zset {
         limits: &Limits,
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Change {
-        let lp = match &mut self.0 {
-            Repr::Ordered(set) => return set.update(member, decide),
-            Repr::Listpack(lp) => lp,
+        let lp = match self.0.get_mut() {
+            Mut::Large(set) => return set.update(member, decide),
+            Mut::Small(lp) => lp,
         };
         let found = compact::find(lp, member);
         let Some(score) = decide(found.map(|f| f.1)).filter(|s| !s.is_nan()) else { return Change::None };
@@ -183,7 +180,7 @@ impl Zset {
 
     /// Goes back to a listpack if the limits allow it.
     pub fn compact(&mut self, limits: &Limits) {
-        let Repr::Ordered(set) = &self.0 else { return };
+        let Some(set) = self.0.as_large() else { return };
         let fits = set.len() <= limits.zset_max_listpack_entries
             && set.range(0..set.len()).all(|(m, _)| m.len() <= limits.zset_max_listpack_value);
         let total: usize = if fits { set.range(0..set.len()).map(|(m, _)| m.len() + 64).sum() } else { usize::MAX };
@@ -192,33 +189,33 @@ impl Zset {
             for (member, score) in set.range(0..set.len()) {
                 compact::insert(&mut lp, member, score);
             }
-            self.0 = Repr::Listpack(lp);
+            self.0 = OneWord::small(lp);
         }
     }
 
     /// Removes a member and gives its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        match &mut self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get_mut() {
+            Mut::Small(lp) => {
                 let (at, score) = compact::find(lp, member)?;
                 lp.remove(at, 2);
                 Some(score)
             }
-            Repr::Ordered(set) => set.remove(member),
+            Mut::Large(set) => set.remove(member),
         }
     }
 
     /// Removes the members of some ranks, after `taken` has seen each.
     pub fn remove_range(&mut self, ranks: Range<usize>, mut taken: impl FnMut(Elem<'_>, f64)) {
         let ranks = self.within(ranks);
-        match &mut self.0 {
-            Repr::Listpack(_) => {
+        match self.0.get_mut() {
+            Mut::Small(_) => {
                 self.range(ranks.clone()).for_each(|(m, s)| taken(m, s));
-                if let Repr::Listpack(lp) = &mut self.0 {
+                if let Mut::Small(lp) = self.0.get_mut() {
                     lp.remove_range(ranks.start * 2, ranks.len() * 2);
                 }
             }
-            Repr::Ordered(set) => set.remove_range(ranks, |m, s| taken(Elem::Bytes(m), s)),
+            Mut::Large(set) => set.remove_range(ranks, |m, s| taken(Elem::Bytes(m), s)),
         }
     }
 
@@ -232,12 +229,12 @@ impl Zset {
 
     /// Rank and score of a member. Its rank from the other end is `len() - 1 - rank`.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        match &self.0 {
-            Repr::Listpack(lp) => {
+        match self.0.get() {
+            Ref::Small(lp) => {
                 let needle = Elem::parse(member);
                 compact::iter(lp).enumerate().find(|(_, (m, _))| *m == needle).map(|(rank, (_, s))| (rank, s))
             }
-            Repr::Ordered(set) => set.rank(member),
+            Ref::Large(set) => set.rank(member),
         }
     }
 
@@ -248,9 +245,9 @@ impl Zset {
 
     /// The ranks of the members whose scores lie in a range.
     pub fn score_ranks(&self, range: &ScoreRange) -> Range<usize> {
-        let rank = |before: &dyn Fn(f64) -> bool| match &self.0 {
-            Repr::Listpack(lp) => compact::iter(lp).take_while(|(_, score)| before(*score)).count(),
-            Repr::Ordered(set) => set.partition_scores(before),
+        let rank = |before: &dyn Fn(f64) -> bool| match self.0.get() {
+            Ref::Small(lp) => compact::iter(lp).take_while(|(_, score)| before(*score)).count(),
+            Ref::Large(set) => set.partition_scores(before),
         };
         let start = rank(&|score| range.is_before(score));
         start..rank(&|score| range.is_before_end(score)).max(start)
@@ -258,9 +255,9 @@ impl Zset {
 
     /// The ranks of the members whose texts lie in a range. All scores should be equal.
     pub fn lex_ranks(&self, range: &LexRange<'_>) -> Range<usize> {
-        let rank = |before: &dyn Fn(&[u8]) -> bool| match &self.0 {
-            Repr::Listpack(lp) => compact::iter(lp).take_while(|(member, _)| member.with_text(before)).count(),
-            Repr::Ordered(set) => set.partition_members(before),
+        let rank = |before: &dyn Fn(&[u8]) -> bool| match self.0.get() {
+            Ref::Small(lp) => compact::iter(lp).take_while(|(member, _)| member.with_text(before)).count(),
+            Ref::Large(set) => set.partition_members(before),
         };
         let start = rank(&|member| range.is_before(member));
         start..rank(&|member| range.is_before_end(member)).max(start)
@@ -269,12 +266,12 @@ impl Zset {
     /// The members of some ranks with their scores, from either end.
     pub fn range(&self, ranks: Range<usize>) -> Iter<'_> {
         let ranks = self.within(ranks);
-        Iter(match &self.0 {
-            Repr::Listpack(lp) => {
+        Iter(match self.0.get() {
+            Ref::Small(lp) => {
                 let place = |rank: usize| lp.seek(rank * 2).unwrap_or(lp.end());
                 Walk::Listpack(lp.iter_between(place(ranks.start), place(ranks.end)), ranks.len())
             }
-            Repr::Ordered(set) => Walk::Ordered(set.range(ranks)),
+            Ref::Large(set) => Walk::Ordered(set.range(ranks)),
         })
     }
 
@@ -286,7 +283,7 @@ impl Zset {
     /// Gives some members to `visit` and returns the cursor for the next call, 0 at the end (see
     /// [`Table::scan`](super::table::Table::scan)). A listpack gives all at once.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(Elem<'_>, f64)) -> u64 {
-        if let Repr::Ordered(set) = &self.0 {
+        if let Ref::Large(set) = self.0.get() {
             return set.scan(cursor, |m, s| visit(Elem::Bytes(m), s));
         }
         self.iter().for_each(|(m, s)| visit(m, s));
@@ -295,16 +292,16 @@ impl Zset {
 
     /// A member, each as likely as another.
     pub fn random(&self, rng: &mut Rng) -> Option<(Elem<'_>, f64)> {
-        match &self.0 {
-            Repr::Listpack(lp) => self.at(rng.below(lp.len() / 2)),
-            Repr::Ordered(set) => set.random(rng).map(|(m, s)| (Elem::Bytes(m), s)),
+        match self.0.get() {
+            Ref::Small(lp) => self.at(rng.below(lp.len() / 2)),
+            Ref::Large(set) => set.random(rng).map(|(m, s)| (Elem::Bytes(m), s)),
         }
     }
 
     /// Gives `count` different members (all, if there are fewer) to `visit`, each choice as likely as another, in order.
     pub fn random_distinct<'a>(&'a self, count: usize, rng: &mut Rng, mut visit: impl FnMut(Elem<'a>, f64)) {
         let len = self.len();
-        if count < len / 8 && matches!(self.0, Repr::Ordered(_)) {
+        if count < len / 8 && self.0.as_large().is_some() {
             // Floyd's way to a random subset of the ranks.
             let mut ranks = std::collections::BTreeSet::new();
             for bound in len - count..len {
@@ -327,17 +324,13 @@ impl Zset {
 
     /// Changes to the large encoding, with room for `more` members.
     fn make_ordered(&mut self, more: usize) -> &mut Ordered {
-        if let Repr::Listpack(lp) = &self.0 {
+        self.0.make_large(|lp| {
             let mut set = Ordered::with_capacity(lp.len() / 2 + more.min(MAX_RESERVE));
             for (member, score) in compact::iter(lp) {
                 member.with_text(|text| set.update(text, |_| Some(score)));
             }
-            self.0 = Repr::Ordered(Box::new(set));
-        }
-        match &mut self.0 {
-            Repr::Ordered(set) => set,
-            Repr::Listpack(_) => unreachable!("made a line ago"),
-        }
+            set
+        })
     }
 }
 

@@ -13,7 +13,6 @@ use super::save::{Aux, SaveError, SaveOptions, Saver};
 use crate::config::MaxmemoryPolicy;
 use crate::data::elem::Elem;
 use crate::data::entry::Entry;
-use crate::data::listpack::Listpack;
 use crate::data::set::SetRef;
 use crate::data::table::{Keyed, prefetch_address};
 use crate::data::value::{ValueMut, ValueRef};
@@ -95,18 +94,19 @@ fn looking_ahead(db: &Db) -> impl Iterator<Item = &Entry> {
 fn prefetch_content(entry: &Entry) {
     const LINE: usize = 64;
     const LINES: usize = 4;
-    let bytes = match entry.value() {
-        ValueRef::Str(Elem::Bytes(bytes)) => bytes,
-        ValueRef::Str(Elem::Int(_)) | ValueRef::List(_) | ValueRef::Stream(_) => return,
+    match entry.value() {
+        ValueRef::Str(Elem::Bytes(bytes)) => {
+            bytes.chunks(LINE).take(LINES).for_each(|line| prefetch_address(line.as_ptr()));
+        }
+        ValueRef::Str(Elem::Int(_)) | ValueRef::List(_) | ValueRef::Stream(_) => {}
         ValueRef::Set(set) => match set.stored() {
-            SetRef::Intset(intset) => intset.as_bytes(),
-            SetRef::Listpack(listpack) => listpack.as_bytes(),
-            SetRef::Table => return,
+            SetRef::Intset(intset) => intset.prefetch(LINES),
+            SetRef::Listpack(listpack) => listpack.prefetch(LINES),
+            SetRef::Table => {}
         },
-        ValueRef::Hash(hash) => hash.as_listpack().map_or(&[][..], Listpack::as_bytes),
-        ValueRef::Zset(zset) => zset.as_listpack().map_or(&[][..], Listpack::as_bytes),
-    };
-    bytes.chunks(LINE).take(LINES).for_each(|line| prefetch_address(line.as_ptr()));
+        ValueRef::Hash(hash) => hash.as_listpack().into_iter().for_each(|listpack| listpack.prefetch(LINES)),
+        ValueRef::Zset(zset) => zset.as_listpack().into_iter().for_each(|listpack| listpack.prefetch(LINES)),
+    }
 }
 
 #[cold]

@@ -71,7 +71,7 @@ fn save_list<W: Write>(writer: &mut Writer<W>, list: &List) -> io::Result<()> {
 
 fn save_set<W: Write>(writer: &mut Writer<W>, set: &Set) -> io::Result<()> {
     match set.stored() {
-        SetRef::Intset(intset) => writer.string(intset.as_bytes()),
+        SetRef::Intset(intset) => writer.string(&intset.to_bytes()),
         SetRef::Listpack(listpack) => writer.string(listpack.as_bytes()),
         SetRef::Table => {
             writer.length(set.len() as u64)?;
