@@ -6,7 +6,7 @@
 //!          database has the key in its index of hashes with fields that expire (1)
 //! 4   u32  length of the key; of an embedded string: of the key (24 bits) and of the string (8 bits)
 //! 8  [i64  expiry, ms since 1970; i64::MIN for none]
-//!    [payload: i64 | Vec<u8> | the value itself, such as a List]
+//!    [payload: i64 | Packed | Vec<u8> | the value itself, such as a List]
 //!     the key's bytes
 //!    [the bytes of an embedded string]
 //! ```
@@ -22,6 +22,7 @@ use super::elem::Elem;
 use super::hash::Hash;
 use super::list::List;
 use super::num::parse_i64;
+use super::packed::{self, PREFIX, Packed};
 use super::set::Set;
 use super::sizes::{size_class, vec_heap};
 use super::stream::Stream;
@@ -45,6 +46,8 @@ const EXPIRY_BIT: u32 = 1 << 29;
 const FIELDS_BIT: u32 = 1 << 30;
 const NO_EXPIRY: i64 = i64::MIN;
 const SHORT_KEY: u32 = 0x00ff_ffff;
+/// Longest string that is packed.
+const MAX_PACKED: usize = packed::MAX_LEN - PREFIX;
 
 /// A key with its value, expiry and access time. One pointer wide.
 ///
@@ -66,7 +69,9 @@ impl Entry {
             Value::Str(Str::Bytes(bytes)) if embeds(key.len(), bytes.len(), expire_at.is_some()) => {
                 Entry::build_embedded(key, &bytes, expire_at)
             }
-            Value::Str(Str::Bytes(bytes)) => Entry::build_raw(key, bytes, expire_at),
+            // Beyond some pages a copy costs more than the two words that it saves.
+            Value::Str(Str::Bytes(bytes)) if bytes.len() > 16_384 => Entry::build_raw(key, bytes, expire_at),
+            Value::Str(Str::Bytes(bytes)) => Entry::build_packed(key, &bytes, expire_at),
             value => Entry::build_object(key, value, expire_at),
         }
     }
@@ -79,7 +84,7 @@ impl Entry {
         } else if embeds(key.len(), text.len(), expire_at.is_some()) {
             Entry::build_embedded(key, text, expire_at)
         } else {
-            Entry::build_raw(key, text.to_vec(), expire_at)
+            Entry::build_packed(key, text, expire_at)
         }
     }
 
@@ -88,6 +93,17 @@ impl Entry {
         let entry = Entry::allocate(Kind::Str, Repr::Int, key, 0, expire_at);
         // SAFETY: `allocate` left room for the payload of this representation, aligned to 8.
         unsafe { entry.payload().cast::<i64>().write(value) };
+        ManuallyDrop::into_inner(entry)
+    }
+
+    /// For strings that are too long to be embedded. One that may not be packed is kept raw.
+    fn build_packed(key: &[u8], text: &[u8], expire_at: Option<i64>) -> Entry {
+        if text.len() > MAX_PACKED {
+            return Entry::build_raw(key, text.to_vec(), expire_at);
+        }
+        let entry = Entry::allocate(Kind::Str, Repr::Object, key, 0, expire_at);
+        // SAFETY: as in `new_int`.
+        unsafe { entry.payload().cast::<Packed>().write(Packed::new(false, &[text], 0)) };
         ManuallyDrop::into_inner(entry)
     }
 
@@ -255,7 +271,9 @@ impl Entry {
         macro_rules! object {
             ($($object:ident $name:literal)*) => {
                 match self.kind() {
-                    Kind::Str => ValueRef::Str(Elem::Bytes(self.payload().cast::<Vec<u8>>().as_ref())),
+                    Kind::Str => {
+                        ValueRef::Str(Elem::Bytes(&self.payload().cast::<Packed>().as_ref().bytes()[PREFIX..]))
+                    }
                     $(Kind::$object => ValueRef::$object(self.payload().cast::<$object>().as_ref()),)*
                 }
             };
@@ -267,7 +285,8 @@ impl Entry {
                     ValueRef::Str(Elem::Bytes(std::slice::from_raw_parts(self.key_end().as_ptr(), self.embedded_len())))
                 }
                 Repr::Int => ValueRef::Str(Elem::Int(self.payload().cast::<i64>().read())),
-                Repr::Raw | Repr::Object => for_each_object!(object),
+                Repr::Raw => ValueRef::Str(Elem::Bytes(self.payload().cast::<Vec<u8>>().as_ref())),
+                Repr::Object => for_each_object!(object),
             }
         }
     }
@@ -312,11 +331,12 @@ impl Entry {
         unsafe { self.payload().cast::<Vec<u8>>().as_mut() }
     }
 
-    /// Replaces the value, whatever its type was. Returns the old one where it has memory of its own, which may be much to free.
+    /// Replaces the value, whatever its type was. Returns the old one where it may be much to free.
     /// Expiry and access field stay.
     pub fn set_value(&mut self, value: Value) -> Option<Value> {
         let old = self.replace_with(Entry::new(self.key(), value, self.expire_at()));
-        matches!(old.repr(), Repr::Raw | Repr::Object).then(|| old.into_value())
+        let much = old.repr() == Repr::Raw || old.repr() == Repr::Object && old.kind() != Kind::Str;
+        much.then(|| old.into_value())
     }
 
     /// Replaces the value by a string, with the best encoding. Expiry and access field stay.
@@ -327,10 +347,9 @@ impl Entry {
         let embeds = embeds(self.key_len(), text.len(), self.expire_at().is_some());
         match self.repr() {
             Repr::Embedded if embeds => self.set_embedded(text),
-            // SAFETY: the representation says that the payload is a vector.
-            Repr::Raw if !embeds => unsafe { *self.payload().cast::<Vec<u8>>().as_mut() = text.to_vec() },
+            Repr::Object if !embeds && self.kind() == Kind::Str && text.len() <= MAX_PACKED => self.set_packed(text),
             _ if embeds => drop(self.replace_with(Entry::build_embedded(self.key(), text, self.expire_at()))),
-            _ => drop(self.replace_with(Entry::build_raw(self.key(), text.to_vec(), self.expire_at()))),
+            _ => drop(self.replace_with(Entry::build_packed(self.key(), text, self.expire_at()))),
         }
     }
 
@@ -351,6 +370,7 @@ impl Entry {
                 match self.kind() {
                     Kind::Str => match self.as_str() {
                         Some(Elem::Int(value)) => Value::Str(Str::Int(value)),
+                        Some(Elem::Bytes(text)) if self.repr() != Repr::Raw => Value::Str(Str::Bytes(text.to_vec())),
                         _ => Value::Str(Str::Bytes(std::mem::take(self.raw_mut()))),
                     },
                     $(Kind::$object => {
@@ -385,7 +405,8 @@ impl Entry {
         match self.repr() {
             Repr::Embedded => "embstr",
             Repr::Int => "int",
-            Repr::Raw | Repr::Object => for_each_object!(object),
+            Repr::Raw => "raw",
+            Repr::Object => for_each_object!(object),
         }
     }
 
@@ -395,7 +416,8 @@ impl Entry {
         macro_rules! object {
             ($($object:ident $name:literal)*) => {
                 match self.value() {
-                    ValueRef::Str(_) => 0,
+                    // SAFETY: a string of this representation is packed.
+                    ValueRef::Str(_) => unsafe { self.payload().cast::<Packed>().as_ref() }.capacity(),
                     $(ValueRef::$object(object) => object.heap_size(samples),)*
                 }
             };
@@ -457,6 +479,17 @@ impl Entry {
         unsafe { self.key_end().copy_from_nonoverlapping(NonNull::from(text).cast(), text.len()) };
     }
 
+    /// Writes a packed string over another, in its place if it takes as much memory.
+    fn set_packed(&mut self, text: &[u8]) {
+        // SAFETY: the representation, of a string, says that the payload is a run of bytes.
+        let packed = unsafe { self.payload().cast::<Packed>().as_mut() };
+        if packed.len() == PREFIX + text.len() {
+            packed.bytes_from_mut(PREFIX).copy_from_slice(text);
+        } else {
+            *packed = Packed::new(false, &[text], 0);
+        }
+    }
+
     /// Moves the entry to a new allocation, with another key or expiry and all else as it was.
     fn relocate(&mut self, key: Option<&[u8]>, expire_at: Option<i64>) {
         let key_len = key.map_or(self.key_len(), <[u8]>::len);
@@ -488,14 +521,18 @@ impl Drop for Entry {
         macro_rules! object {
             ($($object:ident $name:literal)*) => {
                 match self.kind() {
-                    Kind::Str => self.payload().cast::<Vec<u8>>().drop_in_place(),
+                    Kind::Str => self.payload().cast::<Packed>().drop_in_place(),
                     $(Kind::$object => self.payload().cast::<$object>().drop_in_place(),)*
                 }
             };
         }
-        if matches!(self.repr(), Repr::Raw | Repr::Object) {
-            // SAFETY: kind and representation say what the payload is; nobody uses it after this.
-            unsafe { for_each_object!(object) };
+        // SAFETY: kind and representation say what the payload is; nobody uses it after this.
+        unsafe {
+            match self.repr() {
+                Repr::Embedded | Repr::Int => {}
+                Repr::Raw => self.payload().cast::<Vec<u8>>().drop_in_place(),
+                Repr::Object => for_each_object!(object),
+            }
         }
         self.free();
     }

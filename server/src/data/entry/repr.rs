@@ -2,6 +2,7 @@
 
 use super::super::hash::Hash;
 use super::super::list::List;
+use super::super::packed::Packed;
 use super::super::set::Set;
 use super::super::stream::Stream;
 use super::super::value::{Kind, for_each_object};
@@ -17,9 +18,9 @@ pub(super) enum Repr {
     Embedded,
     /// An integer in the payload.
     Int,
-    /// A `Vec<u8>` in the payload.
+    /// A string that was changed in place: a `Vec<u8>` in the payload.
     Raw,
-    /// A value of another type in the payload.
+    /// A value of another type in the payload; of a string, one too long to be embedded: a [`Packed`].
     Object,
 }
 
@@ -28,7 +29,7 @@ pub(super) fn payload_size(kind: Kind, repr: Repr) -> usize {
     macro_rules! object_size {
         ($($object:ident $name:literal)*) => {
             match kind {
-                Kind::Str => 0,
+                Kind::Str => size_of::<Packed>(),
                 $(Kind::$object => const {
                     assert!(size_of::<$object>() <= 32 && align_of::<$object>() <= ALIGN);
                     size_of::<$object>().next_multiple_of(ALIGN)

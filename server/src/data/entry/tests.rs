@@ -46,7 +46,25 @@ fn sixteen_bytes_of_key_with_sixty_four_of_value_and_an_expiry_take_ninety_six()
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 64], Some(1)).heap_size(0), 96);
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 64], None).heap_size(0), 96);
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 16], None).heap_size(0), 40);
+    // An allocation of 32 with the key, and one of 128 with 4 bytes of length.
+    assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 124], None).heap_size(0), 32 + 128);
     assert_eq!(Entry::new_str(b"counter", b"1000000", None).heap_size(0), 24);
+}
+
+#[test]
+fn a_long_string_may_be_set_changed_and_taken_out_at_any_length() {
+    let mut entry = Entry::new_str(b"k", &[b'a'; 200], None);
+    for len in [200, 201, 4000, 100_000, 150, 10, 150] {
+        let text = vec![len as u8; len];
+        entry.set_str(&text);
+        assert_eq!(entry.as_str(), Some(Elem::Bytes(&text)));
+        assert_eq!(entry.encoding(), if len < 100 { "embstr" } else { "raw" });
+        let copy = Entry::new(b"copy", Value::Str(Str::Bytes(text.clone())), Some(1));
+        assert!(matches!(copy.into_value(), Value::Str(Str::Bytes(bytes)) if bytes == text));
+        let mut changed = Entry::new(b"changed", entry.value().to_value(), None);
+        changed.as_str_mut().unwrap().to_mut().push(b'!');
+        assert_eq!(changed.as_str().map(Elem::len), Some(len + 1));
+    }
 }
 
 #[test]
@@ -64,10 +82,11 @@ fn a_string_that_was_changed_in_place_is_raw_until_it_is_set() {
 }
 
 #[test]
-fn the_old_value_is_handed_back_if_it_has_memory_of_its_own() {
+fn the_old_value_is_handed_back_if_it_may_be_much_to_free() {
     let mut entry = Entry::new_str(b"k", &[b'v'; 1000], None);
+    entry.as_str_mut().unwrap().to_mut().push(b'v');
     let old = entry.set_value(Value::Str(Str::Int(5)));
-    assert!(matches!(old, Some(Value::Str(Str::Bytes(bytes))) if bytes == [b'v'; 1000]));
+    assert!(matches!(old, Some(Value::Str(Str::Bytes(bytes))) if bytes == [b'v'; 1001]));
     assert!(entry.set_value(Value::Str(Str::Bytes(b"short".to_vec()))).is_none());
     assert!(matches!(entry.into_value(), Value::Str(Str::Bytes(bytes)) if bytes == b"short"));
 }
