@@ -14,6 +14,8 @@ type Commands = fn(usize) -> Vec<Vec<u8>>;
 const KINDS: &[(&str, usize, Commands)] = &[
     ("memory of a key, 16 B string", 200_000, |n| words("SET", n, vec![noise(n, 16)])),
     ("memory of a key, 64 B string", 200_000, |n| words("SET", n, vec![noise(n, 64)])),
+    ("memory of a key, 120 B string", 100_000, |n| words("SET", n, vec![noise(n, 120)])),
+    ("memory of a key, 250 B string", 100_000, |n| words("SET", n, vec![noise(n, 250)])),
     ("memory of a key, 1 KiB string", 50_000, |n| words("SET", n, vec![noise(n, 1024)])),
     ("memory of a key, number", 200_000, |n| words("SET", n, vec![(n * 1000).to_string().into_bytes()])),
     ("memory of a key, 64 B string that expires", 200_000, |n| {
@@ -26,6 +28,23 @@ const KINDS: &[(&str, usize, Commands)] = &[
         words("SADD", n, (0..10).map(|i| (n * 10 + i).to_string().into_bytes()).collect())
     }),
     ("memory of a key, sorted set of 10", 50_000, |n| words("ZADD", n, scored(n, 10))),
+    ("memory of a key, list of 100", 10_000, |n| words("RPUSH", n, many(n, 100, 1))),
+    ("memory of a key, set of 10 long members", 20_000, |n| {
+        words("SADD", n, (0..10).map(|i| noise(n * 10 + i, 70)).collect())
+    }),
+    ("memory of a key, hash whose fields expire", 20_000, |n| {
+        let fields = (0..10).map(|i| noise(n * 10 + i, 12));
+        let pairs = fields.clone().zip(0..10).flat_map(|(field, i)| [field, noise(n * 10 + i, 20)]).collect::<Vec<_>>();
+        words(
+            "HSETEX",
+            n,
+            [vec![b"EX".to_vec(), b"100000".to_vec(), b"FIELDS".to_vec(), b"10".to_vec()], pairs].concat(),
+        )
+    }),
+    ("memory of a key, stream of 1", 20_000, |n| {
+        words("XADD", n, vec![b"1-1".to_vec(), b"field".to_vec(), noise(n, 20)])
+    }),
+    ("memory of a key, HyperLogLog of 10", 20_000, |n| words("PFADD", n, many(n, 10, 1))),
     ("memory of an element, list", 200_000, |n| words("RPUSH", 0, vec![noise(n, 20)])),
     ("memory of an element, hash", 200_000, |n| words("HSET", 0, vec![noise(n, 20), noise(n, 40)])),
     ("memory of an element, set", 200_000, |n| words("SADD", 0, vec![noise(n, 20)])),
