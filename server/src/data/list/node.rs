@@ -160,9 +160,4 @@ impl NodeLimit {
     pub fn is_large(self, len: usize) -> bool {
         len >= self.large
     }
-
-    /// What to reserve for a node that others will follow.
-    pub fn usual_bytes(self) -> usize {
-        if self.count == usize::MAX { self.bytes } else { 0 }
-    }
 }

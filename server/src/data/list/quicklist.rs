@@ -97,14 +97,10 @@ impl Quicklist {
             }
             return;
         }
-        if let Some(Stored::Packed { lp, .. }) = self.end_mut(end) {
-            lp.shrink_to_fit();
-        }
         if self.nodes.len() == self.nodes.capacity() {
             self.nodes.reserve_exact(class_growth::<Stored>(self.nodes.len()));
         }
-        // A list that has filled one node will probably fill this one too.
-        let node = new_node(elem, limit, limit.usual_bytes());
+        let node = new_node(elem, limit);
         match end {
             End::Front => self.nodes.push_front(node),
             End::Back => self.nodes.push_back(node),
@@ -169,7 +165,7 @@ impl Quicklist {
             *len += 1;
             lp.push_front(elem);
         } else {
-            self.nodes.insert(gap, new_node(elem, limit, 0));
+            self.nodes.insert(gap, new_node(elem, limit));
         }
         if at > 0 {
             self.merge_near(gap, limit);
@@ -279,12 +275,12 @@ impl Quicklist {
     }
 }
 
-/// A node for one element, packed with `reserve` bytes if it is not large.
-fn new_node(elem: &[u8], limit: NodeLimit, reserve: usize) -> Stored {
+/// A node for one element, packed if it is not large.
+fn new_node(elem: &[u8], limit: NodeLimit) -> Stored {
     if limit.is_large(elem.len()) {
         return Stored::plain(elem);
     }
-    let mut lp = Listpack::with_capacity(reserve.saturating_sub(Listpack::new().byte_len()));
+    let mut lp = Listpack::new();
     lp.push_back(elem);
     Stored::Packed { lp, len: 1 }
 }
