@@ -1,19 +1,18 @@
 //! The entries of a stream, in nodes by the ids of their first entries, and what is remembered of those that are gone.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
+use std::collections::{VecDeque, vec_deque};
 
-use super::btree_heap;
 use super::id::StreamId;
 use super::node::{self, Fields, Node, Pair, Records};
 use crate::data::limits::Limits;
 use crate::data::listpack::{Listpack, MAX_BYTES};
-use crate::data::sizes::estimate;
+use crate::data::sizes::{class_growth, estimate, size_class};
 
 /// Entries in the order of their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    nodes: BTreeMap<StreamId, Node>,
+    /// With their ids, in that order. Nodes come at the back and go at the front; one that is deleted in between moves the others.
+    nodes: VecDeque<(StreamId, Node)>,
     pub(super) len: u64,
     pub(super) first_id: StreamId,
     pub(super) last_id: StreamId,
@@ -106,8 +105,21 @@ impl Log {
 
     /// Puts in a node from outside, whose listpack was found to be one. False if its id is there already.
     pub(super) fn put_node(&mut self, id: StreamId, node: Node) -> bool {
-        self.len += node.live();
-        self.nodes.insert(id, node).is_none()
+        let at = self.nodes.partition_point(|(other, _)| *other < id);
+        let new = self.nodes.get(at).is_none_or(|(other, _)| *other != id);
+        if new {
+            self.len += node.live();
+            self.make_room();
+            self.nodes.insert(at, (id, node));
+        }
+        new
+    }
+
+    /// Room for one node more, to the end of the allocator's size class.
+    fn make_room(&mut self) {
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact(class_growth::<(StreamId, Node)>(self.nodes.len()));
+        }
     }
 
     /// Whether ids of living entries ascend from node to node, up to the last id.
@@ -144,18 +156,16 @@ impl Log {
                 || !node.fits(bound)
                 || max_entries > 0 && node.live() + node.deleted() >= max_entries
         };
-        match self.nodes.last_entry() {
-            Some(mut last) if !full(last.get()) => {
-                let base = *last.key();
-                last.get_mut().push(base, id, pairs);
-            }
+        match self.nodes.back_mut() {
+            Some((base, last)) if !full(last) => last.push(*base, id, pairs),
             last => {
-                if let Some(mut last) = last {
-                    last.get_mut().shrink_to_fit();
+                if let Some((_, last)) = last {
+                    last.shrink_to_fit();
                 }
                 let mut node = Node::new(pairs.clone());
                 node.push(id, id, pairs);
-                self.nodes.insert(id, node);
+                self.make_room();
+                self.nodes.push_back((id, node));
             }
         }
         self.len += 1;
@@ -199,9 +209,14 @@ impl Log {
 
     fn walk(&self, start: StreamId, end: StreamId, backward: bool, deleted: bool) -> Entries<'_> {
         // The node that would hold the start begins before it.
-        let from = self.nodes.range(..=start).next_back().map_or(start, |(id, _)| *id);
-        let nodes = if from <= end { self.nodes.range(from..=end) } else { self.nodes.range(end..end) };
-        Entries { nodes, node: None, start, end, backward, deleted }
+        let from = self.begun_by(start).saturating_sub(1);
+        let to = self.begun_by(end).max(from);
+        Entries { nodes: self.nodes.range(from..to), node: None, start, end, backward, deleted }
+    }
+
+    /// How many nodes begin with an id of at most this.
+    fn begun_by(&self, id: StreamId) -> usize {
+        self.nodes.partition_point(|(base, _)| *base <= id)
     }
 
     /// Deletes entries by their ids; gives how many there were.
@@ -221,13 +236,14 @@ impl Log {
     }
 
     fn delete_one(&mut self, id: StreamId) -> bool {
-        let Some((base, node)) = self.nodes.range_mut(..=id).next_back() else { return false };
+        let Some(at) = self.begun_by(id).checked_sub(1) else { return false };
+        let (base, node) = &mut self.nodes[at];
         let base = *base;
         let Some(record) = node.records(base, false).find(|record| record.id == id && !record.is_deleted()) else {
             return false;
         };
         if node.live() == 1 {
-            self.nodes.remove(&base);
+            self.nodes.remove(at);
         } else {
             node.delete(&[record]);
         }
@@ -239,22 +255,20 @@ impl Log {
     /// no limit).
     pub fn trim(&mut self, to: Trim, approximately: bool, limit: u64) -> u64 {
         let before = self.len;
-        while let Some(mut first) = self.nodes.first_entry() {
+        while let Some((base, first)) = self.nodes.front_mut() {
             if matches!(to, Trim::MaxLen(max) if self.len <= max) {
                 break;
             }
-            let (base, live) = (*first.key(), first.get().live());
+            let (base, live) = (*base, first.live());
             if limit > 0 && before - self.len + live > limit {
                 break;
             }
             let whole = match to {
                 Trim::MaxLen(max) => self.len - live >= max,
-                Trim::MinId(min) => {
-                    first.get().records(base, true).next().map_or(StreamId::MIN, |record| record.id) < min
-                }
+                Trim::MinId(min) => first.records(base, true).next().map_or(StreamId::MIN, |record| record.id) < min,
             };
             if whole {
-                first.remove();
+                self.nodes.pop_front();
                 self.len -= live;
                 continue;
             }
@@ -263,7 +277,7 @@ impl Log {
             }
             let mut left = self.len;
             let mut gone = Vec::new();
-            for record in first.get().records(base, false) {
+            for record in first.records(base, false) {
                 if match to {
                     Trim::MaxLen(max) => left <= max,
                     Trim::MinId(min) => record.id >= min,
@@ -275,9 +289,12 @@ impl Log {
                     left -= 1;
                 }
             }
-            first.get_mut().delete(&gone);
+            first.delete(&gone);
             self.len = left;
             break;
+        }
+        if self.nodes.capacity() > 4 * self.nodes.len() {
+            self.nodes.shrink_to(2 * self.nodes.len());
         }
         if self.len < before {
             self.find_first();
@@ -322,15 +339,15 @@ impl Log {
 
     /// Bytes on the heap; `samples` nodes are measured and the rest estimated from them (0: all are measured).
     pub(super) fn heap_size(&self, samples: usize) -> usize {
-        let nodes = self.nodes.values().map(|node| node.listpack().heap_size());
-        btree_heap::<StreamId, Node>(self.nodes.len()) + estimate(self.nodes.len(), samples, nodes)
+        let nodes = self.nodes.iter().map(|(_, node)| node.listpack().heap_size());
+        size_class(self.nodes.capacity() * size_of::<(StreamId, Node)>()) + estimate(self.nodes.len(), samples, nodes)
     }
 }
 
 /// Entries of a stream; see [`Log::range`].
 #[derive(Clone)]
 pub struct Entries<'a> {
-    nodes: Range<'a, StreamId, Node>,
+    nodes: vec_deque::Iter<'a, (StreamId, Node)>,
     node: Option<(&'a Node, Records<'a>)>,
     start: StreamId,
     end: StreamId,
@@ -363,7 +380,7 @@ impl<'a> Iterator for Entries<'a> {
             // Beyond the range on its far side, there is nothing more to come.
             if if self.backward { record.id < start } else { record.id > end } {
                 self.node = None;
-                self.nodes = Range::default();
+                self.nodes = vec_deque::Iter::default();
             }
         }
     }
