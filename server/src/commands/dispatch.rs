@@ -90,6 +90,9 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
         return Ok(Outcome::Done);
     }
     let queued = client.transaction.as_ref().map_or(Flags::empty(), |t| t.flags);
+    if client.is_replica() && (flags | queued).intersects(Flags::WRITE | Flags::READONLY) {
+        return Err(CommandError::fixed("ERR Replica can't interact with the keyspace"));
+    }
     // EXEC is judged by what it will execute.
     let effective = if row.command.name == "exec" { flags | queued } else { flags };
     if let Some(link) = &server.repl.link

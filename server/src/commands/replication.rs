@@ -111,7 +111,10 @@ fn psync(ctx: &mut Ctx<'_>) -> CommandResult {
     if ctx.client.is_replica() {
         return Ok(());
     }
-    let offset = parse_i64(ctx.arg(2)).ok_or(NOT_INTEGER)?;
+    let Some(offset) = parse_i64(ctx.arg(2)) else {
+        log_warning!("Replica {} asks for synchronization but with a wrong offset", replica_name(ctx.client));
+        return Err(NOT_INTEGER);
+    };
     if ctx.argc() > 3 && ctx.is(3, "failover") {
         log_warning!("Failover request received for replid {}.", String::from_utf8_lossy(ctx.arg(1)));
         if ctx.server.is_primary() {
@@ -183,9 +186,6 @@ fn replconf(ctx: &mut Ctx<'_>) -> CommandResult {
                 r.without_functions = false;
             }
         } else if ctx.argv.get(i).eq_ignore_ascii_case(b"rdb-channel") {
-            if encrypted {
-                return Err(CommandError::fixed("ERR this server sends snapshots over TLS only with the stream"));
-            }
             if encrypted {
                 // The child writes to the socket itself, and has no part in the session.
                 return Err(CommandError::fixed("ERR A snapshot with a connection of its own is not sent over TLS"));

@@ -86,14 +86,17 @@ impl Server {
 
     /// A command answered with an error. On a stream that must not fail, say so loudly.
     pub fn note_error_reply(&mut self, client: &Client, row: Option<&Row>, error: &CommandError) {
-        if client.is_primary() {
-            self.stats.unexpected_error_replies += 1;
-            crate::log_warning!(
-                "== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{}'",
-                String::from_utf8_lossy(&error.0),
-                row.map_or("<unknown>", |row| &row.full_name)
-            );
-        }
+        let (from, to) = match client {
+            _ if client.is_primary() => ("replica", "primary"),
+            _ if client.is_replica() => ("primary", "replica"),
+            _ => return,
+        };
+        self.stats.unexpected_error_replies += 1;
+        crate::log_warning!(
+            "== CRITICAL == This {from} is sending an error to its {to}: '{}' after processing the command '{}'",
+            String::from_utf8_lossy(&error.0),
+            row.map_or("<unknown>", |row| &row.full_name)
+        );
     }
 
     /// After the outermost call: clients whose watched keys changed, clients whose keys are ready.

@@ -9,6 +9,7 @@ use crate::commands::dispatch::{Outcome, dispatch};
 use crate::net::listener::Kind;
 use crate::net::{Interest, Stream, Token};
 use crate::persistence::child::Purpose;
+use crate::replication::primary::replica_name;
 use crate::resp::Limits;
 use crate::resp::reply::OWN_BUFFER;
 use crate::{log_verbose, log_warning};
@@ -204,10 +205,15 @@ impl Server {
             self.batch_clock = Some(Instant::now());
             while let Some(argv) = query.current() {
                 if dispatch(self, client, argv) == Outcome::Later {
+                // Nothing may come between the snapshot and the stream.
+                let unanswered = client.is_replica().then(|| client.reply.position());
                     client.flags |= ClientFlags::POSTPONED;
                     break 'requests;
                 }
                 after_request(client);
+                if unanswered.is_some_and(|position| !client.reply.written_since(position).is_empty()) {
+                    cut_off_replica(client);
+                }
                 self.end_caching_exception(client);
                 self.clients.take_messages(client);
                 if !client.flags.contains(ClientFlags::KNOWN) && !self.must_log_in(client) {
@@ -400,6 +406,35 @@ impl Server {
 /// CLIENT REPLY OFF and SKIP, and the end of a client whose reply was too large.
 fn after_request(client: &mut Client) {
     if client.reply.has_overflowed() {
+/// What a client sent, as far as a line of the log shows it.
+fn sample(bytes: &[u8], hide: bool) -> String {
+    const SHOWN: usize = 128;
+    if hide {
+        return "*redacted*".to_owned();
+    }
+    let printable = |bytes: &[u8]| -> String {
+        bytes.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect()
+    };
+    match bytes.len().checked_sub(SHOWN) {
+        None | Some(0) => format!("'{}'", printable(bytes)),
+        Some(more) => {
+            let (first, last) = (&bytes[..SHOWN / 2], &bytes[bytes.len() - SHOWN / 2..]);
+            format!("'{}' (... more {more} bytes ...) '{}'", printable(first), printable(last))
+        }
+    }
+}
+
+/// Ends the connection of a replica that sent a command which has an answer.
+fn cut_off_replica(client: &mut Client) {
+    log_warning!(
+        "Replica generated a reply to command '{}', disconnecting it: {}",
+        client.last_command.map_or("<unknown>", |row| &row.full_name),
+        replica_name(client)
+    );
+    client.reply.clear();
+    client.flags |= ClientFlags::CLOSE_NOW;
+}
+
         client.flags |= ClientFlags::CLOSE_NOW;
     }
     if client.flags.intersects(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT) {
