@@ -234,6 +234,7 @@ impl Server {
         let known = self.repl.replicas.len();
         self.repl.replicas.retain(|id| *id != client.id);
         self.leave_transfer(client);
+        self.leave_snapshot(client);
         self.rdb_channel_left(client);
         if self.repl.replicas.len() == known {
             return;

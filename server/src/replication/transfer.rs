@@ -331,6 +331,21 @@ impl Server {
         }
     }
 
+    /// A replica left for which a snapshot was being written to disk: if nobody else wants it, its child need not go on.
+    pub fn leave_snapshot(&mut self, client: &Client) {
+        let on_disk = |phase: &ReplicaPhase| matches!(phase, ReplicaPhase::SnapshotOnDisk);
+        let waited = client.replica.as_ref().is_some_and(|r| on_disk(&r.phase));
+        if !waited || !self.config.save.is_empty() || self.repl.any_replica(&self.clients, on_disk) {
+            return;
+        }
+        if let Some(child) = &self.persistence.child
+            && matches!(child.purpose, Purpose::Snapshot { for_replicas: Some(_) })
+        {
+            log_notice!("Killing the child that saves a snapshot for replicas: the last of them has left");
+            crate::sys::kill(child.pid, libc::SIGUSR1);
+        }
+    }
+
     /// The child of a diskless transfer ended.
     pub fn socket_snapshot_ended(&mut self, ok: bool) {
         if ok {
