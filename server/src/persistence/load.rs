@@ -54,7 +54,6 @@ impl Server {
         };
         let total = file.metadata().map_or(0, |m| m.len());
         let summary = self.load_rdb(file, total, Into::Start).map_err(|e| {
-            log_warning!("Internal error in RDB reading: {e}");
             log_warning!("Terminating server after rdb file reading failure.");
             format!("Fatal error loading the DB, check server logs. Exiting. ({}: {e})", path.display())
         })?;
@@ -110,7 +109,9 @@ impl Server {
             self.end_loading();
         }
         let hide = self.config.hide_user_data_from_log;
-        let summary = result.map_err(|e| if hide { e.without_key() } else { e }.to_string())?;
+        let summary = result.map_err(|e| if hide { e.without_key() } else { e }.to_string()).inspect_err(|e| {
+            log_warning!("Internal error in RDB reading: {e}");
+        })?;
         log_notice!("{summary}");
         Ok(summary)
     }
