@@ -111,8 +111,8 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     if server.config.maxmemory > 0 && !server.loading.is_active() && !server.scripting.is_busy() {
         let fits = server.evict_to_limit();
         server.scripting.out_of_memory = !fits;
-        if !server.tracking.is_idle() && server.nesting == 0 {
-            // Whoever cached what was evicted is told before the answer.
+        if server.nesting == 0 {
+            // No part of the command; and whoever cached what was evicted is told before the answer.
             server.flush_effects();
             server.clients.take_messages(client);
         }

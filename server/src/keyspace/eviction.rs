@@ -30,16 +30,19 @@ impl Keyspace {
         }
     }
 
-    /// Evicts a key: deletes it, and tells everybody. Whether it was there.
-    pub fn evict(&mut self, db: usize, key: &[u8]) -> bool {
+    /// Evicts a key: deletes it, and tells everybody. Returns the bytes that its deletion alone has freed, without what it costs to
+    /// tell of it; `None` if it was not there.
+    pub fn evict(&mut self, db: usize, key: &[u8]) -> Option<u64> {
         let db = &mut self.dbs[db];
-        let Some(entry) = db.remove(key) else { return false };
+        let before = crate::memory::used_lately();
+        let entry = db.remove(key)?;
         self.state.discard(entry, self.state.lazy.get().eviction);
+        let freed = before.saturating_sub(crate::memory::used_lately());
         add(&self.state.evicted, 1);
         db.touched(key);
         db.notify(NotifyEvents::EVICTED, "evicted", key);
         self.state.effect(Effect::Evicted { db: db.id, key: key.to_vec() });
-        true
+        Some(freed)
     }
 
     /// Databases take turns, whatever they hold.

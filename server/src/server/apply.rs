@@ -64,10 +64,8 @@ impl Server {
             }
             Effect::AppendOnly => self.apply_appendonly()?,
             Effect::AofHistory => self.remove_aof_history()?,
-            // Within a transaction the rest of it comes first, which may pause writes.
-            Effect::Eviction if self.config.maxmemory > 0 && !self.is_amid_transaction() => {
-                self.evict_to_limit();
-            }
+            // Each key that goes is a write of its own, not a part of this command or of its transaction, which may pause writes.
+            Effect::Eviction => self.eviction.due = true,
             // The scripts are compiled anew when they are called; functions keep what they were loaded with.
             Effect::Interpreters => {
                 let retired = self.scripting.flush_scripts();

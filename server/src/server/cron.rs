@@ -79,6 +79,11 @@ impl Server {
             self.stats.expire_us += took.as_micros() as u64;
             self.note_latency(Event::ExpireCycle, took);
         }
+        self.free_in_background();
+    }
+
+    /// Leaves what is to be dropped to another thread.
+    pub fn free_in_background(&mut self) {
         for garbage in self.keyspace.take_garbage() {
             self.bio.free_garbage(garbage);
         }

@@ -1,15 +1,24 @@
 //! `maxmemory`: making room before a command.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 use super::latency::Event;
 use crate::client::{Client, ClientFlags, ClientId};
 
+/// What is remembered of eviction.
+#[derive(Debug, Default)]
+pub struct Eviction {
+    /// Unix time in ms at which the allocator was last asked because memory was full.
+    asked_ms: i64,
+    /// There is more to evict, and nobody may come whose command would.
+    pub due: bool,
+}
+
 /// How often the allocator is asked while memory is full, in ms.
 const ASK_AGAIN_MS: i64 = 10;
-/// How long one command may be held up by eviction.
-const SLICE: Duration = Duration::from_micros(500);
+/// After so many keys whose values are freed elsewhere, it is looked how much that was.
+const LOOK_AFTER: usize = 16;
 
 impl Server {
     /// Evicts keys until the memory in use is below the limit, for a bounded time; false when there is no room.
@@ -19,33 +28,57 @@ impl Server {
         if !self.is_primary() && self.config.replica_ignore_maxmemory || self.writes_paused() {
             return true;
         }
-        if self.fits(limit) {
+        if self.excess(limit) == 0 {
             return true;
         }
+        // What is being imported is not complete: its keys are not ours to choose among.
+        if self.config.import_mode && self.is_primary() {
+            return false;
+        }
         // Other threads may have freed what was left to them.
-        if self.now_ms() >= self.memory_asked_ms + ASK_AGAIN_MS {
-            self.memory_asked_ms = self.now_ms();
+        if self.now_ms() >= self.eviction.asked_ms + ASK_AGAIN_MS {
+            self.eviction.asked_ms = self.now_ms();
             crate::memory::used();
         }
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let fits = self.evict_until(limit, started);
         self.note_latency(Event::EvictionCycle, started.elapsed());
         fits
     }
 
-    fn evict_until(&mut self, limit: u64, started: std::time::Instant) -> bool {
-        while !self.fits(limit) {
+    /// Frees by deletions what the memory in use exceeds the limit by now. What it takes to tell of them does not count: it would
+    /// have keys evicted for the sake of keys evicted.
+    fn evict_until(&mut self, limit: u64, started: Instant) -> bool {
+        let slice = slice(self.config.maxmemory_eviction_tenacity);
+        let (excess, mut freed, mut evicted) = (self.excess(limit), 0, 0);
+        while freed < excess {
             let policy = self.config.maxmemory_policy;
             let Some((db, key)) = self.keyspace.evict_candidate(policy, self.config.maxmemory_samples) else {
                 return false;
             };
-            self.keyspace.evict(db, &key);
-            if started.elapsed() > SLICE {
-                // The next command goes on: no pause grows with what there is to evict.
+            freed += self.keyspace.evict(db, &key).unwrap_or(0);
+            evicted += 1;
+            if evicted % LOOK_AFTER == 0 && self.config.lazyfree_lazy_eviction {
+                self.free_in_background();
+                crate::memory::used();
+                if self.excess(limit) == 0 {
+                    break;
+                }
+            }
+            if slice.is_some_and(|slice| started.elapsed() > slice) {
+                // The next command goes on, or the next turn: no pause grows with what there is to evict.
+                self.eviction.due = true;
                 break;
             }
         }
         true
+    }
+
+    /// Goes on with what commands left to do, and begins what a lower limit asks for. Once a turn.
+    pub fn evict_if_due(&mut self) {
+        if std::mem::take(&mut self.eviction.due) && self.config.maxmemory > 0 && !self.loading.is_active() {
+            self.evict_to_limit();
+        }
     }
 
     /// Closes clients, the largest first, until all together hold less than `maxmemory-clients`. Once a turn.
@@ -82,10 +115,10 @@ impl Server {
         }
     }
 
-    /// Whether the memory in use, without what is not counted, is below the limit.
-    fn fits(&self, limit: u64) -> bool {
+    /// By how much the memory in use, without what is not counted, is beyond the limit.
+    fn excess(&self, limit: u64) -> u64 {
         let used = crate::memory::used_lately();
-        used <= limit || used.saturating_sub(self.memory_not_counted()) <= limit
+        if used <= limit { 0 } else { used.saturating_sub(self.memory_not_counted()).saturating_sub(limit) }
     }
 
     /// Memory that `maxmemory` does not limit, in bytes: what slow replicas have yet to be sent, beyond the backlog. Evicting would
@@ -93,5 +126,15 @@ impl Server {
     pub fn memory_not_counted(&self) -> u64 {
         let stream = self.repl.buffer.as_ref().map_or(0, |b| b.memory() as u64);
         stream.saturating_sub(self.config.repl_backlog_size)
+    }
+}
+
+/// How long one command may be held up by eviction: half a millisecond as a rule, then 15% more for each step of
+/// `maxmemory-eviction-tenacity`, and without limit at its end.
+fn slice(tenacity: u32) -> Option<Duration> {
+    match tenacity {
+        0..=10 => Some(Duration::from_micros(50 * u64::from(tenacity))),
+        11..100 => Some(Duration::from_micros(500).mul_f64(1.15f64.powi(tenacity as i32 - 10))),
+        _ => None,
     }
 }

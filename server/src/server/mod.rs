@@ -133,8 +133,8 @@ pub struct Server {
     pub loaded_position: Option<crate::replication::Position>,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION.
     pub skip_checksum: bool,
-    /// Unix time in ms at which the allocator was last asked because memory was full.
-    pub memory_asked_ms: i64,
+    /// What is left to evict.
+    pub eviction: eviction::Eviction,
     /// The kernel's out-of-memory score of before we set it.
     pub oom_score_before: Option<i32>,
     /// A shutdown that waits for replicas.

@@ -120,7 +120,7 @@ impl Server {
             pauses: Pauses::default(),
             loaded_position: None,
             skip_checksum: false,
-            memory_asked_ms: 0,
+            eviction: Default::default(),
             oom_score_before: None,
             shutdown: None,
             shutdown_wanted: None,

@@ -27,7 +27,8 @@ impl Server {
     /// One turn, waiting for `at_most`.
     pub fn turn(&mut self, events: &mut Vec<Readiness>, at_most: Duration) {
         self.before_wait();
-        let timeout = if self.clients.to_read.is_empty() { self.next_timer().min(at_most) } else { Duration::ZERO };
+        let idle = self.clients.to_read.is_empty() && !self.eviction.due;
+        let timeout = if idle { self.next_timer().min(at_most) } else { Duration::ZERO };
         self.stats.turn_ends();
         if let Err(e) = self.poll.wait(timeout, events) {
             crate::log_warning!("Waiting for events: {e}");
@@ -134,6 +135,7 @@ impl Server {
         self.renew_votes();
         self.start_due_snapshot();
         self.tend_keyspace_fast();
+        self.evict_if_due();
         self.flush_effects();
         self.broadcast_changes();
         self.ask_for_acks();

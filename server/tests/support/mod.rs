@@ -63,6 +63,11 @@ impl Server {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// What a file in its directory holds, as text.
+    pub fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.dir.join(name)).unwrap()).into_owned()
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.process.id()

@@ -9,7 +9,7 @@ macro_rules! memory_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     /// Keys looked at for each one that goes.
     maxmemory_samples: usize = 5, "maxmemory-samples", number(1, 64), None, Acts;
     /// How long a command may be held up by eviction: 0 hardly, 10 as a rule, 100 without limit.
-    maxmemory_eviction_tenacity: u32 = 10, "maxmemory-eviction-tenacity", number(0, 100), None, NoEffectHere;
+    maxmemory_eviction_tenacity: u32 = 10, "maxmemory-eviction-tenacity", number(0, 100), None, Acts;
     /// How slowly the counter of LFU grows.
     lfu_log_factor: u32 = 10, "lfu-log-factor", number(0, INT_MAX), Keyspace, Acts;
     /// Minutes in which the counter of LFU shrinks by one.

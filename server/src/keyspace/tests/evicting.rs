@@ -21,7 +21,7 @@ fn evicted(ks: &mut Keyspace, policy: P, count: usize) -> Vec<u32> {
         .map(|_| {
             let (db, key) = ks.evict_candidate(policy, 10).unwrap();
             assert_eq!(db, 1);
-            assert!(ks.evict(db, &key));
+            assert!(ks.evict(db, &key).is_some());
             String::from_utf8(key).unwrap().parse().unwrap()
         })
         .collect()
@@ -69,7 +69,7 @@ fn an_eviction_is_told_to_everybody() {
     ks.set_notify(NotifyEvents::from_letters(b"Ee").unwrap());
     ks.db_mut(0).set_str(b"k", b"v", Ttl::Clear);
     ks.watch(0, b"k", 1);
-    assert!(ks.evict(0, b"k") && !ks.evict(0, b"k"));
+    assert!(ks.evict(0, b"k").is_some() && ks.evict(0, b"k").is_none());
     let (class, key) = (NotifyEvents::EVICTED, b"k".to_vec());
     let notify = Effect::Notify { class, event: "evicted", db: 0, key: key.clone() };
     assert_eq!(ks.take_effects(), [notify, Effect::Evicted { db: 0, key }]);
