@@ -163,6 +163,11 @@ impl Keyspace {
         self.state.touch.set(touch);
     }
 
+    /// Whether lookups count as uses.
+    pub fn touches(&self) -> bool {
+        self.state.touch.get()
+    }
+
     /// Sets the classes of events that are asked for; `NONE` unless with `KEYSPACE` or `KEYEVENT`, to save the work.
     pub fn set_notify(&mut self, events: NotifyEvents) {
         self.state.notify.set(events);
