@@ -30,7 +30,7 @@ pub struct Counts {
     pub blocked: usize,
     /// Subscribed to something.
     pub pubsub: usize,
-    /// Memory of replicas' connections.
+    /// Memory of replicas' connections, with what of the stream is kept for them beyond the backlog.
     pub replica_memory: usize,
     /// Memory of all other connections.
     pub normal_memory: usize,
@@ -45,6 +45,9 @@ impl Counts {
             counts.pubsub += usize::from(client.subscriptions() + client.shard_channels.len() > 0);
             let memory = if client.is_replica() { &mut counts.replica_memory } else { &mut counts.normal_memory };
             *memory += client.memory();
+        }
+        if !view.server.repl.replicas.is_empty() {
+            counts.replica_memory += view.server.memory_not_counted() as usize;
         }
         counts
     }

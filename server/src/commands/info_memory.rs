@@ -103,6 +103,9 @@ impl Figures {
         let kept = server.repl.link.as_ref().map_or(0, |l| l.kept_bytes() as u64);
         let stream = own + kept;
         let tables: usize = server.keyspace.dbs().iter().map(|db| db.memory_overhead()).sum();
+        let backlog = own.min(server.config.repl_backlog_size);
+        // The rest of the stream counts as the replicas', if there are any.
+        let nobodys = if server.repl.replicas.is_empty() { own } else { backlog };
         let clients = view.clients().normal_memory + view.clients().replica_memory;
         Figures {
             used,
@@ -114,10 +117,11 @@ impl Figures {
             resident_process: crate::sys::resident_bytes(),
             stream,
             kept,
-            backlog: own.min(server.config.repl_backlog_size),
+            backlog,
             tables: tables as u64,
             overhead: server.startup_memory
-                + stream
+                + nobodys
+                + kept
                 + (tables + clients + server.persistence.aof.pending()) as u64
                 + view.vm(Kind::Eval)
                 + view.vm(Kind::Functions)

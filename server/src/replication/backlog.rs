@@ -132,7 +132,8 @@ impl ReplBuffer {
 
     /// Bytes allocated.
     pub fn memory(&self) -> usize {
-        self.blocks.iter().map(|b| b.bytes.capacity() + size_of::<Block>()).sum()
+        let list = self.blocks.capacity() * size_of::<Block>();
+        list + self.blocks.iter().map(|b| b.bytes.capacity()).sum::<usize>()
     }
 }
 

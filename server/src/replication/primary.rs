@@ -240,6 +240,8 @@ impl Server {
             return;
         }
         log_warning!("Connection with replica {} lost.", replica_name(client));
+        // What only it lacked goes at once.
+        self.serve_replicas();
         if self.repl.replicas.is_empty() {
             self.repl.no_replicas_since = self.now_ms();
         }
