@@ -169,6 +169,10 @@ pub fn text(view: &View<'_>, names: &[&[u8]]) -> String {
     let named = |word: &str| names.iter().any(|name| name.eq_ignore_ascii_case(word.as_bytes()));
     let all = named("all") || named("everything");
     let usual = names.is_empty() || named("default");
+    if usual || all || named("memory") {
+        // Taken before this text needs some itself.
+        view.memory();
+    }
     let mut out = String::with_capacity(8192);
     for section in SECTIONS {
         let wanted = match section.when {
