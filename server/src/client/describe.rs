@@ -62,7 +62,7 @@ impl Client {
     /// Bytes that it holds: itself, its buffers, its queue, and what others keep for it.
     pub fn memory(&self) -> usize {
         let kept = self.bookkeeping;
-        let buffers = self.query.capacity() + self.reply.capacity() + self.transaction_memory();
+        let buffers = self.query.capacity() + self.executing + self.reply.capacity() + self.transaction_memory();
         size_of::<Client>() + buffers + kept.subscriptions + kept.watched + kept.prefixes
     }
 }

@@ -133,6 +133,8 @@ pub struct Client {
     pub interest: Interest,
     /// Requests.
     pub query: QueryBuf,
+    /// Bytes of the buffer of the requests that are being executed: it is not in `query` meanwhile.
+    pub executing: usize,
     /// Replies.
     pub reply: ReplyBuf,
     /// The selected database.
@@ -199,6 +201,7 @@ impl Client {
             flags: ClientFlags::empty(),
             interest: Interest::Read,
             query: QueryBuf::default(),
+            executing: 0,
             reply: ReplyBuf::default(),
             db: 0,
             name: Vec::new(),

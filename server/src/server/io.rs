@@ -189,6 +189,7 @@ impl Server {
         // The arguments live in the query buffer while commands change the client: so it is taken out meanwhile.
         let mut query = std::mem::take(&mut client.query);
         let mut takes_more = client.interest == Interest::Read && client.replica.is_none();
+        client.executing = query.capacity();
         self.limit_output(client);
         'requests: while !client.is_waiting() && !client.is_closing() {
             let limits =
@@ -236,6 +237,7 @@ impl Server {
             }
         }
         client.query = query;
+        client.executing = 0;
         self.batch_clock = None;
         // It may be a subscriber now.
         self.limit_output(client);
