@@ -68,6 +68,9 @@ const SHARED_MAX: usize = 2 * LEAST_AT_ONCE;
 /// What a part of a long argument may take that has not come yet.
 const MOST_AT_ONCE: usize = 1024 * 1024;
 
+/// A list of spans that has become longer than this is not kept.
+const SPANS_KEPT: usize = 4096;
+
 /// How many commands are parsed ahead of execution.
 const BATCH: usize = 64;
 
@@ -188,7 +191,12 @@ impl QueryBuf {
             self.commands.clear();
             self.next = 0;
             match &mut self.partial {
-                None => self.spans.clear(),
+                None => {
+                    self.spans.clear();
+                    if self.spans.capacity() > SPANS_KEPT {
+                        self.spans = Vec::new();
+                    }
+                }
                 Some(p) => {
                     self.spans.drain(..p.first_span);
                     p.first_span = 0;
