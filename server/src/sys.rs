@@ -210,3 +210,9 @@ pub fn kill(pid: i32, signal: i32) {
     // SAFETY: kill touches no memory.
     unsafe { libc::kill(pid, signal) };
 }
+/// Waits for the end of a child that has been killed.
+pub fn wait_for_child(pid: i32) {
+    use rustix::process::{Pid, WaitOptions, waitpid};
+    while matches!(waitpid(Pid::from_raw(pid), WaitOptions::empty()), Err(rustix::io::Errno::INTR)) {}
+}
+

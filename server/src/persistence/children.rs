@@ -23,6 +23,17 @@ impl Server {
         }
     }
 
+    /// Kills the child and waits until it is gone, so that the next command may start another. It was not a failure. Returns its
+    /// process id.
+    pub fn discard_child(&mut self) -> Option<i32> {
+        let child = self.persistence.child.take()?;
+        crate::sys::kill(child.pid, libc::SIGKILL);
+        crate::sys::wait_for_child(child.pid);
+        self.poll.remove(child.report_fd());
+        self.note_child(false);
+        Some(child.pid)
+    }
+
     fn child_ended(&mut self, end: Result<i32, i32>) {
         let Some(mut child) = self.persistence.child.take() else { return };
         child.read_reports();

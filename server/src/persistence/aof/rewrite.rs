@@ -247,7 +247,9 @@ impl Server {
         self.persistence.aof.begin_at(0);
         if self.persistence.child.as_ref().is_some_and(|c| matches!(c.purpose, Purpose::AofRewrite)) {
             log_notice!("Killing the AOF rewrite child: the append only file was turned off");
-            self.persistence.kill_child();
+            if let Some(pid) = self.discard_child() {
+                let _ = fs::remove_file(directory(&self.config).join(temp_name(pid as u32)));
+            }
         }
         self.refuse_waits_for_file();
     }
