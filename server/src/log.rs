@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,8 @@ static ROLE: AtomicU8 = AtomicU8::new(Role::Primary as u8);
 static FORMAT: AtomicU8 = AtomicU8::new(LogFormat::Legacy as u8);
 static TIME_FORMAT: AtomicU8 = AtomicU8::new(LogTimestampFormat::Legacy as u8);
 static SILENT: AtomicBool = AtomicBool::new(false);
+/// The descriptor that lines go to, for who may use no lock.
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(1);
 static TARGET: OnceLock<Mutex<Option<File>>> = OnceLock::new();
 
 /// Sets the lowest level that is written.
@@ -59,9 +62,15 @@ pub fn open(path: &[u8]) -> io::Result<()> {
         b"" => None,
         _ => Some(OpenOptions::new().create(true).append(true).open(Path::new(std::ffi::OsStr::from_bytes(path)))?),
     };
+    DESCRIPTOR.store(file.as_ref().map_or(1, |file| file.as_raw_fd()), Relaxed);
     let target = TARGET.get_or_init(Mutex::default);
     *target.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = file;
     Ok(())
+}
+
+/// Where lines go to, as a signal handler may use it.
+pub fn descriptor() -> i32 {
+    DESCRIPTOR.load(Relaxed)
 }
 
 /// Whether lines of this level are written.

@@ -1,6 +1,11 @@
 //! The few system calls that have no safe wrapper elsewhere: time zones, fork, process titles, memory figures.
 
+use std::ffi::CString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// A moment in local time.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +184,84 @@ pub fn random_hex40() -> [u8; 40] {
     out
 }
 
+/// Has the log tell of a signal by which the program fails, before that signal ends it; and of SIGALRM, which ends nothing.
+pub fn report_fatal_signals() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGALRM] {
+        // SAFETY: all-zero bytes are a valid `sigaction`, with an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = report_signal as *const () as usize;
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
+        // SAFETY: the handler has the type that goes without SA_SIGINFO, and calls only what a handler may call.
+        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    }
+}
+
+/// The handler: it may neither allocate nor lock.
+extern "C" fn report_signal(signal: libc::c_int) {
+    let told: &[u8] = if signal == libc::SIGALRM { b"Received SIGALRM\n" } else { b"Valkey crashed by signal: " };
+    let number = [b'0' + (signal / 10) as u8, b'0' + (signal % 10) as u8, b'\n'];
+    let fd = crate::log::descriptor();
+    let write = |bytes: &[u8]| {
+        // SAFETY: the pointer and the length are those of a live slice; write(2) may be called in a handler.
+        unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    };
+    // SAFETY: errno is the calling thread's own.
+    let errno = unsafe { *libc::__errno_location() };
+    write(told);
+    if signal == libc::SIGALRM {
+        // SAFETY: as above; what was interrupted finds it as it was.
+        unsafe { *libc::__errno_location() = errno };
+        return;
+    }
+    write(&number);
+    // SAFETY: both may be called in a handler. The signal comes again when the handler returns, and has its usual effect.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// The file that is lost with the work that SIGINT ends at once; null while it ends nothing.
+static UNFINISHED: AtomicPtr<CString> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Does something long during which SIGINT ends the program at once, and the unfinished file at `path` with it.
+pub fn interruptible<T>(path: &Path, work: impl FnOnce() -> T) -> T {
+    /// The pointer goes before what it points to, also when the work panics.
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            UNFINISHED.store(std::ptr::null_mut(), Release);
+        }
+    }
+    let mut path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+    let _forget = Forget;
+    UNFINISHED.store(&mut path, Release);
+    work()
+}
+
+/// Has SIGINT end what is [`interruptible`].
+///
+/// # Errors
+/// Those of the system.
+pub fn end_on_insistence() -> io::Result<()> {
+    let act = || {
+        let path = UNFINISHED.load(Acquire);
+        if path.is_null() {
+            return;
+        }
+        let told = b"You insist... exiting now.\n";
+        // SAFETY: the path lives as long as the pointer is set, and the handler runs in between; write(2), unlink(2) and _exit(2)
+        // may be called in a handler.
+        unsafe {
+            libc::write(crate::log::descriptor(), told.as_ptr().cast(), told.len());
+            libc::unlink((*path).as_ptr());
+            libc::_exit(1);
+        }
+    };
+    // SAFETY: the action does only what a handler may do.
+    unsafe { signal_hook::low_level::register(libc::SIGINT, act) }.map(|_| ())
+}
+
 /// In a forked child: signals act as if nobody had ever handled them, but for SIGINT, which a terminal sends to the
 /// whole group and which is the parent's business.
 pub fn default_signals() {
@@ -205,14 +288,14 @@ pub fn reap_child() -> Option<(i32, Result<i32, i32>)> {
     Some((pid.as_raw_nonzero().get(), end))
 }
 
-/// Kills a process.
-pub fn kill(pid: i32, signal: i32) {
-    // SAFETY: kill touches no memory.
-    unsafe { libc::kill(pid, signal) };
-}
 /// Waits for the end of a child that has been killed.
 pub fn wait_for_child(pid: i32) {
     use rustix::process::{Pid, WaitOptions, waitpid};
     while matches!(waitpid(Pid::from_raw(pid), WaitOptions::empty()), Err(rustix::io::Errno::INTR)) {}
 }
 
+/// Kills a process.
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: kill touches no memory.
+    unsafe { libc::kill(pid, signal) };
+}

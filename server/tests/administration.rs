@@ -327,3 +327,73 @@ fn a_request_of_a_browser_runs_no_command() {
     while !browser.is_closed() {}
     check(&mut server.connect(), &[("EXISTS planted", ":0")]);
 }
+
+#[test]
+fn a_replica_that_asks_for_more_than_the_stream_is_cut_off() {
+    let server = Server::start(&[]);
+    let (mut replica, mut client) = (server.connect(), server.connect());
+    replica.send(&["SYNC"]);
+    client.ask_until("INFO replication", "connected_slaves:1");
+    replica.send(&["GET", "k"]);
+    client.ask_until("INFO replication", "connected_slaves:0");
+    assert!(client.ask("INFO stats").contains("unexpected_error_replies:1\r\n"));
+}
+
+#[test]
+fn a_snapshot_that_the_last_replica_no_longer_waits_for_is_given_up() {
+    let server = Server::start(&["--repl-diskless-sync", "no", "--rdb-key-save-delay", "10000000"]);
+    let mut client = server.connect();
+    client.ask("SET k v");
+    let mut replica = server.connect();
+    replica.send(&["SYNC"]);
+    client.ask_until("INFO persistence", "rdb_bgsave_in_progress:1");
+    drop(replica);
+    client.ask_until("INFO persistence", "rdb_bgsave_in_progress:0");
+    assert!(client.ask("INFO persistence").contains("rdb_last_bgsave_status:ok\r\n"));
+}
+
+#[test]
+fn once_the_append_only_file_is_off_its_rewrite_is_over() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    check(
+        &mut server.connect(),
+        &[
+            ("SET k v", "OK"),
+            ("CONFIG SET rdb-key-save-delay 10000000", "OK"),
+            ("BGREWRITEAOF", "Background append only file rewriting started"),
+            ("CONFIG SET appendonly no rdb-key-save-delay 0", "OK"),
+            ("BGREWRITEAOF", "Background append only file rewriting started"),
+        ],
+    );
+}
+
+#[test]
+fn a_shutdown_by_signal_can_be_called_off() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.ask("DEBUG PAUSE-CRON 1");
+    signal(&server, "TERM");
+    client.ask_until("SHUTDOWN ABORT", "OK");
+    check(&mut client, &[("DEBUG PAUSE-CRON 0", "OK"), ("PING", "PONG")]);
+}
+
+#[test]
+fn an_interruption_ends_the_save_of_a_shutdown_at_once() {
+    let mut server = Server::start(&[]);
+    let mut client = server.connect();
+    check(&mut client, &[("SET k v", "OK"), ("CONFIG SET save \"900 1\" rdb-key-save-delay 100000000", "OK")]);
+    let temp = format!("temp-{}.rdb", server.pid());
+    signal(&server, "INT");
+    while !server.files().contains(&temp) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    signal(&server, "INT");
+    server.wait();
+    assert!(!server.files().contains(&temp));
+}
+
+fn signal(server: &Server, name: &str) {
+    let pid = server.pid().to_string();
+    let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+    assert!(status.success());
+}

@@ -78,8 +78,12 @@ impl Server {
 
     /// Removes what a child has written that was killed while it saved.
     pub fn remove_unfinished_snapshot(&self, pid: i32) {
-        let temp = super::snapshot::data_dir(&self.config).join(format!("temp-{pid}.rdb"));
-        let _ = std::fs::remove_file(temp);
+        let _ = std::fs::remove_file(self.unfinished_snapshot(pid));
+    }
+
+    /// What a process writes a snapshot into before it is whole.
+    pub fn unfinished_snapshot(&self, pid: i32) -> std::path::PathBuf {
+        super::snapshot::data_dir(&self.config).join(format!("temp-{pid}.rdb"))
     }
 
     /// BGSAVE.

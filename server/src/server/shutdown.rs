@@ -37,7 +37,11 @@ impl Server {
                         return;
                     }
                     log_warning!("Received {name} scheduling shutdown...");
-                    self.begin_shutdown(options, None);
+                    if self.debug.pause_cron {
+                        self.shutdown_wanted = Some(options);
+                    } else {
+                        self.begin_shutdown(options, None);
+                    }
                 }
                 _ => {}
             }
@@ -74,6 +78,7 @@ impl Server {
     /// asked for too early. Once a turn.
     pub fn finish_shutdown_if_ready(&mut self) {
         if !self.writes_initial_aof()
+            && !self.debug.pause_cron
             && let Some(options) = self.shutdown_wanted.take()
             && self.shutdown.is_none()
         {
@@ -89,10 +94,15 @@ impl Server {
     /// SHUTDOWN ABORT; false when none was under way.
     pub fn abort_shutdown(&mut self) -> bool {
         let wanted = self.shutdown_wanted.take().is_some();
-        let Some(shutdown) = self.shutdown.take() else { return wanted };
-        self.unpause(Reason::Shutdown);
+        let under_way = self.shutdown.take();
+        if !wanted && under_way.is_none() {
+            return false;
+        }
         log_notice!("Shutdown manually aborted.");
-        self.refuse_shutdown(&shutdown);
+        if let Some(shutdown) = under_way {
+            self.unpause(Reason::Shutdown);
+            self.refuse_shutdown(&shutdown);
+        }
         true
     }
 
@@ -164,7 +174,9 @@ impl Server {
         let save = whole && wanted;
         if save {
             log_notice!("Saving the final RDB snapshot before exiting.");
-            if self.save_now().is_err() {
+            let unfinished = self.unfinished_snapshot(std::process::id() as i32);
+            let saved = crate::sys::interruptible(&unfinished, || self.save_now());
+            if saved.is_err() {
                 log_warning!("Error trying to save the DB, can't exit.");
                 if !force {
                     return self.fail_shutdown(&shutdown);

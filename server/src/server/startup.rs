@@ -85,6 +85,7 @@ impl Server {
         let poll = Poll::new().map_err(text)?;
         let mailbox = Mailbox::new().map_err(text)?;
         let signals = Signals::catch().map_err(text)?;
+        crate::sys::end_on_insistence().map_err(text)?;
         poll.add(&mailbox, Token::Waker, Interest::Read).map_err(text)?;
         poll.add(&signals.0, Token::Signal, Interest::Read).map_err(text)?;
         let bio = Bio::start(&mailbox.postbox()).map_err(text)?;
@@ -156,6 +157,7 @@ impl Server {
 
     /// Loads the data and serves until a shutdown; returns the exit code.
     pub fn serve(&mut self) -> i32 {
+        crate::sys::report_fatal_signals();
         let primary = self.config.replicaof.clone();
         if primary.is_some() {
             // Known before the data: a replica keeps what has expired until its primary says so.
