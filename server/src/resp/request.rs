@@ -80,6 +80,11 @@ impl QueryBuf {
         self.buf.len() - self.done
     }
 
+    /// What was received and not executed.
+    pub fn unexecuted(&self) -> &[u8] {
+        &self.buf[self.done..]
+    }
+
     /// Bytes received of which nothing is known yet.
     pub fn unparsed(&self) -> usize {
         self.buf.len() - self.parsed - self.partial.map_or(0, |partial| partial.cursor)

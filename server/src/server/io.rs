@@ -205,16 +205,16 @@ impl Server {
             self.keyspace.db(client.db).prefetch(keys);
             self.batch_clock = Some(Instant::now());
             while let Some(argv) = query.current() {
-                if dispatch(self, client, argv) == Outcome::Later {
                 // Nothing may come between the snapshot and the stream.
                 let unanswered = client.is_replica().then(|| client.reply.position());
+                if dispatch(self, client, argv) == Outcome::Later {
                     client.flags |= ClientFlags::POSTPONED;
                     break 'requests;
                 }
-                after_request(client);
                 if unanswered.is_some_and(|position| !client.reply.written_since(position).is_empty()) {
                     cut_off_replica(client);
                 }
+                after_request(client);
                 self.end_caching_exception(client);
                 self.clients.take_messages(client);
                 if !client.flags.contains(ClientFlags::KNOWN) && !self.must_log_in(client) {
@@ -230,7 +230,8 @@ impl Server {
                 }
             }
             if let Err(error) = parsed {
-                log_verbose!("Protocol error ({}) from client {}", error.0, client.peer);
+                let shown = sample(query.unexecuted(), self.config.hide_user_data_from_log);
+                log_verbose!("Protocol error ({}) from client: {}. Query buffer: {shown}", error.0, client.peer);
                 client.reply.error(format!("ERR Protocol error: {}", error.0).as_bytes());
                 self.stats.error(b"ERR");
                 client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
@@ -405,9 +406,6 @@ impl Server {
     }
 }
 
-/// CLIENT REPLY OFF and SKIP, and the end of a client whose reply was too large.
-fn after_request(client: &mut Client) {
-    if client.reply.has_overflowed() {
 /// What a client sent, as far as a line of the log shows it.
 fn sample(bytes: &[u8], hide: bool) -> String {
     const SHOWN: usize = 128;
@@ -437,6 +435,9 @@ fn cut_off_replica(client: &mut Client) {
     client.flags |= ClientFlags::CLOSE_NOW;
 }
 
+/// CLIENT REPLY OFF and SKIP, and the end of a client whose reply was too large.
+fn after_request(client: &mut Client) {
+    if client.reply.has_overflowed() {
         client.flags |= ClientFlags::CLOSE_NOW;
     }
     if client.flags.intersects(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT) {
