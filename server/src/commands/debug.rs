@@ -68,6 +68,13 @@ static SUBCOMMANDS: &[Sub] = &[
     sub("digest", 2..=2, digest, "", "Returns a digest of the whole data set."),
     sub("digest-value", 2..=ANY, digest_value, "<key> [<key> ...]", "Returns digests of values."),
     sub("error", 3..=3, error, "<text>", "Answers with this error."),
+    sub(
+        "force-free-primary-async",
+        3..=3,
+        force_free_primary_async,
+        "<0|1>",
+        "Whether the connection to a former primary ends at the end of the turn, as it always does here.",
+    ),
     sub("help", 2..=2, help_text, "", ""),
     sub("htstats", 3..=4, htstats, "<db> [full]", "Describes the tables of a database."),
     sub("htstats-key", 3..=4, htstats_key, "<key> [full]", "Describes the table of a value."),
@@ -95,6 +102,13 @@ static SUBCOMMANDS: &[Sub] = &[
     ),
     sub("reload", 2..=5, reload, "[NOSAVE] [NOFLUSH] [MERGE]", "Saves a snapshot, drops all data, and loads it."),
     sub("replicate", 3..=ANY, replicate, "<arg> [<arg> ...]", "Sends this to the replicas."),
+    sub(
+        "replybuffer",
+        4..=4,
+        replybuffer,
+        "RESIZING <0|1>",
+        "Whether buffers of answers change their size while nothing is written: here they never do.",
+    ),
     sub("segfault", 2..=2, segfault, "", "Crashes the server as by a wild pointer."),
     sub("set-active-expire", 3..=3, set_active_expire, "<0|1>", "Whether expired keys are looked for."),
     sub(
@@ -183,6 +197,23 @@ fn error(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn log(ctx: &mut Ctx<'_>) -> CommandResult {
     log_warning!("DEBUG LOG: {}", String::from_utf8_lossy(ctx.arg(2)));
+    ctx.reply().ok();
+    Ok(())
+}
+
+/// Off is how it is; on changes nothing, as there is nothing to turn on.
+fn replybuffer(ctx: &mut Ctx<'_>) -> CommandResult {
+    if !ctx.is(2, "resizing") {
+        return Err(CommandError::fixed("ERR DEBUG REPLYBUFFER knows only RESIZING here"));
+    }
+    parse_i64(ctx.arg(3)).ok_or(NOT_INTEGER)?;
+    ctx.reply().ok();
+    Ok(())
+}
+
+/// What the test of Valkey's own asks for is how this server does it anyway.
+fn force_free_primary_async(ctx: &mut Ctx<'_>) -> CommandResult {
+    switch(ctx)?;
     ctx.reply().ok();
     Ok(())
 }
