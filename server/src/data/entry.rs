@@ -22,7 +22,7 @@ use super::elem::Elem;
 use super::hash::Hash;
 use super::list::List;
 use super::num::parse_i64;
-use super::packed::{self, PREFIX, Packed};
+use super::packed::{PREFIX, Packed};
 use super::set::Set;
 use super::sizes::{size_class, vec_heap};
 use super::stream::Stream;
@@ -46,8 +46,9 @@ const EXPIRY_BIT: u32 = 1 << 29;
 const FIELDS_BIT: u32 = 1 << 30;
 const NO_EXPIRY: i64 = i64::MIN;
 const SHORT_KEY: u32 = 0x00ff_ffff;
-/// Longest string that is packed.
-const MAX_PACKED: usize = packed::MAX_LEN - PREFIX;
+/// Longest string that is packed. Beyond some pages a copy costs more than the two words that it saves, and size classes waste more
+/// than the pages that a vector gets.
+const MAX_PACKED: usize = 16 << 10;
 
 /// A key with its value, expiry and access time. One pointer wide.
 ///
@@ -69,8 +70,7 @@ impl Entry {
             Value::Str(Str::Bytes(bytes)) if embeds(key.len(), bytes.len(), expire_at.is_some()) => {
                 Entry::build_embedded(key, &bytes, expire_at)
             }
-            // Beyond some pages a copy costs more than the two words that it saves.
-            Value::Str(Str::Bytes(bytes)) if bytes.len() > 16_384 => Entry::build_raw(key, bytes, expire_at),
+            Value::Str(Str::Bytes(bytes)) if bytes.len() > MAX_PACKED => Entry::build_raw(key, bytes, expire_at),
             Value::Str(Str::Bytes(bytes)) => Entry::build_packed(key, &bytes, expire_at),
             value => Entry::build_object(key, value, expire_at),
         }
@@ -96,7 +96,7 @@ impl Entry {
         ManuallyDrop::into_inner(entry)
     }
 
-    /// For strings that are too long to be embedded. One that may not be packed is kept raw.
+    /// For strings that are too long to be embedded. One that is too long to be packed is kept raw.
     fn build_packed(key: &[u8], text: &[u8], expire_at: Option<i64>) -> Entry {
         if text.len() > MAX_PACKED {
             return Entry::build_raw(key, text.to_vec(), expire_at);
