@@ -29,7 +29,7 @@ use super::stream::Stream;
 use super::table::{Keyed, prefetch_address};
 use super::value::{Kind, Str, StrMut, Value, ValueMut, ValueRef, for_each_object};
 use super::zset::Zset;
-use repr::{Repr, embeds, layout, payload_size};
+use repr::{Repr, embeds, layout, packs, payload_size};
 use std::alloc::{alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -46,9 +46,6 @@ const EXPIRY_BIT: u32 = 1 << 29;
 const FIELDS_BIT: u32 = 1 << 30;
 const NO_EXPIRY: i64 = i64::MIN;
 const SHORT_KEY: u32 = 0x00ff_ffff;
-/// Longest string that is packed. Beyond some pages a copy costs more than the two words that it saves, and size classes waste more
-/// than the pages that a vector gets.
-const MAX_PACKED: usize = 16 << 10;
 
 /// A key with its value, expiry and access time. One pointer wide.
 ///
@@ -70,7 +67,7 @@ impl Entry {
             Value::Str(Str::Bytes(bytes)) if embeds(key.len(), bytes.len(), expire_at.is_some()) => {
                 Entry::build_embedded(key, &bytes, expire_at)
             }
-            Value::Str(Str::Bytes(bytes)) if bytes.len() > MAX_PACKED => Entry::build_raw(key, bytes, expire_at),
+            Value::Str(Str::Bytes(bytes)) if !packs(bytes.len()) => Entry::build_raw(key, bytes, expire_at),
             Value::Str(Str::Bytes(bytes)) => Entry::build_packed(key, &bytes, expire_at),
             value => Entry::build_object(key, value, expire_at),
         }
@@ -96,9 +93,9 @@ impl Entry {
         ManuallyDrop::into_inner(entry)
     }
 
-    /// For strings that are too long to be embedded. One that is too long to be packed is kept raw.
+    /// For strings that are too long to be embedded. One that is better kept raw is.
     fn build_packed(key: &[u8], text: &[u8], expire_at: Option<i64>) -> Entry {
-        if text.len() > MAX_PACKED {
+        if !packs(text.len()) {
             return Entry::build_raw(key, text.to_vec(), expire_at);
         }
         let entry = Entry::allocate(Kind::Str, Repr::Object, key, 0, expire_at);
@@ -347,7 +344,11 @@ impl Entry {
         let embeds = embeds(self.key_len(), text.len(), self.expire_at().is_some());
         match self.repr() {
             Repr::Embedded if embeds => self.set_embedded(text),
-            Repr::Object if !embeds && self.kind() == Kind::Str && text.len() <= MAX_PACKED => self.set_packed(text),
+            Repr::Object if !embeds && self.kind() == Kind::Str && packs(text.len()) => self.set_packed(text),
+            // SAFETY: the representation says that the payload is a vector.
+            Repr::Raw if !embeds && !packs(text.len()) => unsafe {
+                *self.payload().cast::<Vec<u8>>().as_mut() = text.to_vec();
+            },
             _ if embeds => drop(self.replace_with(Entry::build_embedded(self.key(), text, self.expire_at()))),
             _ => drop(self.replace_with(Entry::build_packed(self.key(), text, self.expire_at()))),
         }

@@ -2,8 +2,9 @@
 
 use super::super::hash::Hash;
 use super::super::list::List;
-use super::super::packed::Packed;
+use super::super::packed::{PREFIX, Packed};
 use super::super::set::Set;
+use super::super::sizes::size_class;
 use super::super::stream::Stream;
 use super::super::value::{Kind, for_each_object};
 use super::super::zset::Zset;
@@ -50,6 +51,16 @@ pub(super) fn payload_size(kind: Kind, repr: Repr) -> usize {
 pub(super) fn embeds(key: usize, value: usize, expiry: bool) -> bool {
     let key_header = if key < 32 { 1 } else { 3 };
     8 + (key_header + key + 2) + 8 * usize::from(expiry) + (3 + value + 1) <= 128
+}
+
+/// Longest string that is packed. Beyond some pages a copy costs more than the two words that it saves, and size classes waste more
+/// than the pages that a vector gets.
+const MAX_PACKED: usize = 16 << 10;
+
+/// Whether a string that is not embedded takes less memory [packed](Packed) than in a vector: if the four bytes of its length do not
+/// lead to a larger size class, which they do at powers of two.
+pub(super) fn packs(len: usize) -> bool {
+    len <= MAX_PACKED && size_class(len + PREFIX) < size_class(len) + size_of::<Vec<u8>>() - size_of::<Packed>()
 }
 
 /// The layout of an allocation of so many bytes.

@@ -48,13 +48,15 @@ fn sixteen_bytes_of_key_with_sixty_four_of_value_and_an_expiry_take_ninety_six()
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 16], None).heap_size(0), 40);
     // An allocation of 32 with the key, and one of 128 with 4 bytes of length.
     assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 124], None).heap_size(0), 32 + 128);
+    // The length would make it 1280.
+    assert_eq!(Entry::new_str(&[b'k'; 16], &[b'v'; 1024], None).heap_size(0), 48 + 1024);
     assert_eq!(Entry::new_str(b"counter", b"1000000", None).heap_size(0), 24);
 }
 
 #[test]
 fn a_long_string_may_be_set_changed_and_taken_out_at_any_length() {
     let mut entry = Entry::new_str(b"k", &[b'a'; 200], None);
-    for len in [200, 201, 4000, 100_000, 150, 10, 150] {
+    for len in [200, 201, 1024, 1023, 4000, 100_000, 90_000, 150, 10, 150] {
         let text = vec![len as u8; len];
         entry.set_str(&text);
         assert_eq!(entry.as_str(), Some(Elem::Bytes(&text)));
