@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use valkey_repl_e2e::kube::{ApiServer, Kubectl, definition, run};
 use valkey_repl_e2e::programs::root;
+use valkey_repl_e2e::wait::until;
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 const NAMESPACE: &str = "valkey-repl-system";
 
@@ -169,7 +173,8 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
 fn every_field_says_what_it_is_for() {
     let Some(server) = server() else { return };
     let kubectl = server.kubectl("default");
-    let text = kubectl.run(&["explain", "vkr.spec", "--recursive=false"]).unwrap();
+    // What a new kind is called by is told a little later than that it is there.
+    let text = until("kubectl explain", LIMIT, || kubectl.run(&["explain", "vkr.spec", "--recursive=false"]));
     assert!(text.contains("How many instances: one primary, the others replicas"), "{text}");
     for field in ["failover.quorumTimeout", "replication.durability", "primary", "storage.size"] {
         let text = kubectl.run(&["explain", &format!("vkr.spec.{field}")]).unwrap();

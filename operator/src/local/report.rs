@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_a_failover_may_have_cost_is_said() {
-        assert!(failover(&finished(Why::Died, Some("pair-0"), Some(12))).ends_with("at most 12 bytes lost"));
+        assert!(failover(&finished(Why::Died, Some("pair-0"), Some(12))).ends_with(", 12 bytes lost"));
         assert!(failover(&finished(Why::Died, Some("pair-0"), None)).ends_with("what was lost is not known"));
     }
 }
