@@ -397,3 +397,15 @@ fn signal(server: &Server, name: &str) {
     let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn after_flushall_no_replica_waits_for_what_was_there_before() {
+    let server = Server::start(&["--repl-diskless-sync-delay", "0", "--rdb-key-save-delay", "100000000"]);
+    let (mut client, mut replica) = (server.connect(), server.connect());
+    client.ask("SET k v");
+    replica.send(&["SYNC"]);
+    client.ask_until("INFO persistence", "rdb_bgsave_in_progress:1");
+    client.ask("FLUSHALL");
+    client.ask_until("INFO persistence", "rdb_bgsave_in_progress:0");
+    client.ask_until("INFO replication", "connected_slaves:0");
+}

@@ -71,12 +71,17 @@ fn flushdb(ctx: &mut Ctx<'_>) -> CommandResult {
 fn flushall(ctx: &mut Ctx<'_>) -> CommandResult {
     let background = in_background(ctx)?;
     flush(ctx, None, background);
-    // What a child is writing to disk is no longer wanted, and what is there neither.
+    // The snapshot that a child is writing is no longer wanted: replicas that wait for it ask again, and get the empty data set.
     let server = &mut *ctx.server;
-    if let Some(child) = server.persistence.child.as_ref()
-        && matches!(child.purpose, Purpose::Snapshot { for_replicas: None })
-    {
-        crate::sys::kill(child.pid, libc::SIGUSR1);
+    if let Some(child) = server.persistence.child.as_ref() {
+        let unwanted = match child.purpose {
+            Purpose::Snapshot { .. } => true,
+            Purpose::Sockets => server.repl.transfer.is_some(),
+            Purpose::AofRewrite => false,
+        };
+        if unwanted {
+            crate::sys::kill(child.pid, libc::SIGUSR1);
+        }
     }
     if !server.config.save.is_empty() {
         // A failure is logged, and INFO and the next writes tell of it.
