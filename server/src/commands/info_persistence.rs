@@ -19,7 +19,8 @@ pub const PERSISTENCE: &[Part] = &[fields! {
     current_save_keys_processed: |v| child(v).map_or(0, |c| c.progress.keys),
     current_save_keys_total: |v| child(v).map_or(0, |c| c.progress.total_keys),
     rdb_changes_since_last_save: |v| v.server.changes_since_save(),
-    rdb_bgsave_in_progress: |v| saves(v).is_some(),
+    // Replicas may have to take what a child has left that is gone.
+    rdb_bgsave_in_progress: |v| saves(v).is_some() || v.server.persistence.transfer_outlives_child,
     rdb_last_save_time: |v| v.server.persistence.rdb.last_save,
     rdb_last_bgsave_status: |v| status(v.server.persistence.rdb.last_ok),
     rdb_last_bgsave_time_sec: |v| v.server.persistence.rdb.last_seconds,
