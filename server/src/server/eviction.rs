@@ -31,6 +31,10 @@ impl Server {
         if self.excess(limit) == 0 {
             return true;
         }
+        // Clients beyond their own limit go before any key does; what they hold is free at the end of the turn.
+        if self.nesting == 0 && self.excess(limit) <= self.evict_clients() {
+            return true;
+        }
         // What is being imported is not complete: its keys are not ours to choose among.
         if self.config.import_mode && self.is_primary() {
             return false;
@@ -81,21 +85,23 @@ impl Server {
         }
     }
 
-    /// Closes clients, the largest first, until all together hold less than `maxmemory-clients`. Once a turn.
-    pub fn evict_clients(&mut self) {
+    /// Closes clients, the largest first, until all together hold less than `maxmemory-clients`. Once a turn, and before keys are
+    /// evicted. Returns the bytes held by clients that will be closed with this turn.
+    pub fn evict_clients(&mut self) -> u64 {
         let limit = match self.config.maxmemory_clients {
             // A percentage.
             share if share < 0 => self.config.maxmemory / 100 * share.unsigned_abs(),
             bytes => bytes.unsigned_abs(),
         };
         if limit == 0 || (self.clients.memory() as u64) < limit {
-            return;
+            return 0;
         }
         // Those that have too much output go first.
         self.check_clients(self.now_ms());
         let going = self.clients.iter().filter(|client| client.flags.contains(ClientFlags::CLOSE_NOW));
         let going: usize = going.map(|client| client.counted).sum();
-        let mut held = (self.clients.memory() - going) as u64;
+        let mut going = going as u64;
+        let mut held = (self.clients.memory() as u64).saturating_sub(going);
         let evictable = |client: &&Client| {
             client.counted > 0 && !client.flags.intersects(ClientFlags::NO_EVICT | ClientFlags::CLOSE_NOW)
         };
@@ -112,7 +118,9 @@ impl Server {
             self.clients.close(id);
             self.stats.evicted_clients += 1;
             held -= size as u64;
+            going += size as u64;
         }
+        going
     }
 
     /// By how much the memory in use, without what is not counted, is beyond the limit.
