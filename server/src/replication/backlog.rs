@@ -31,7 +31,9 @@ pub struct ReplBuffer {
 impl ReplBuffer {
     /// An empty buffer whose first byte will have stream offset `offset`, keeping `size` bytes of history.
     pub fn new(offset: u64, size: u64) -> Self {
-        ReplBuffer { blocks: VecDeque::new(), end: offset, size, origin: offset }
+        // The first block is there from the beginning, so that what the stream takes shows before anybody computes a limit from it.
+        let first = Block { start: offset, bytes: Vec::with_capacity(BLOCK_MIN) };
+        ReplBuffer { blocks: VecDeque::from([first]), end: offset, size, origin: offset }
     }
 
     /// Appends to the stream.
