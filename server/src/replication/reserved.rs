@@ -40,7 +40,7 @@ impl Server {
             log_warning!("Replica {name} does not take the beginning of its snapshot");
             return false;
         }
-        let tracked = self.repl.buffer.as_ref().is_some_and(|b| b.memory() > 0);
+        let tracked = self.repl.buffer.as_ref().is_some_and(|b| b.history_len() > 0);
         log_debug!(
             "Add rdb replica {name} to waiting psync, with cid {}, {}",
             client.id,
