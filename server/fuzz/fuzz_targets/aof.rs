@@ -3,8 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use valkey_repl_server_fuzz::{try_keys, with_server};
+use valkey_server::persistence::aof::check::Records;
 
 fuzz_target!(|bytes: &[u8]| {
+    // As valkey-check-aof sees it.
+    let mut records = Records::new(bytes, String::new(), 0);
+    while let Ok(Some(_)) = records.next_record() {}
+    assert!(records.whole() <= bytes.len() as u64);
     with_server("enable-debug-command yes\nappendfsync no", |s| {
         s.server.skip_checksum = true;
         let dir = s.dir().join("appendonlydir");
