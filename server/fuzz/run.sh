@@ -16,14 +16,35 @@ fuzz=${CARGO_FUZZ:-cargo-fuzz}
 export RUSTC_BOOTSTRAP=1
 # All targets in one go: they share nearly everything.
 "$fuzz" fuzz build --target-dir ../target/fuzz
-failed=()
-for target in "${targets[@]}"; do
+
+# fuzz_one TARGET: what it says is shown when it has ended.
+fuzz_one() {
+    local target=$1 seeds=("fuzz/corpus/$1") log=$cache/$1.log
     mkdir -p "$cache/$target" "$cache/$target.broken"
-    echo "== $target"
-    seeds=("fuzz/corpus/$target")
     [ "$target" != rdb ] || seeds+=(tests/data/rdb)
+    local end=0
     "$fuzz" fuzz run --target-dir ../target/fuzz "$target" "$cache/$target" "${seeds[@]}" -- \
         -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=65536 \
-        -artifact_prefix="$cache/$target.broken/" -print_final_stats=1 -verbosity=0 || failed+=("$target")
+        -artifact_prefix="$cache/$target.broken/" -print_final_stats=1 -verbosity=0 >"$log" 2>&1 || end=$?
+    printf '== %s\n' "$target"
+    if [ "$end" -eq 0 ]; then grep -E '^stat::(number_of_executed_units|peak_rss_mb)' "$log"; else cat "$log"; fi
+    return "$end"
+}
+
+# As many at a time as there are processors.
+mkdir -p "$cache"
+running=0 broken=0
+for target in "${targets[@]}"; do
+    if [ "$running" -ge "$(nproc)" ]; then
+        wait -n || broken=$((broken + 1))
+        running=$((running - 1))
+    fi
+    fuzz_one "$target" &
+    running=$((running + 1))
 done
-[ ${#failed[@]} -eq 0 ] || { echo "broken by hostile input: ${failed[*]}" >&2; exit 1; }
+while [ "$running" -gt 0 ]; do
+    wait -n || broken=$((broken + 1))
+    running=$((running - 1))
+done
+[ "$broken" -eq 0 ] || { echo "hostile input broke $broken of ${#targets[@]} targets" >&2; exit 1; }
+echo "${#targets[@]} targets fuzzed for $seconds s each, none broken"
