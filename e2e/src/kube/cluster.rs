@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::command::run;
+use super::disks::SmallDisks;
 use super::kubectl::Kubectl;
 use crate::programs::root;
 use crate::wait::try_until;
@@ -92,19 +93,29 @@ impl Cluster {
     /// helm or kubectl failed.
     pub fn install_chart(&self, settings: &[&str]) -> Result<Kubectl, String> {
         let chart = root().join("charts").to_string_lossy().into_owned();
+        let place = [
+            format!("nodeSelector={}", json!({CONTROL_PLANE: ""})),
+            format!("tolerations={}", json!([{"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}])),
+        ];
         let mut args =
             vec!["upgrade", "--install", RELEASE, &chart, "--create-namespace", "--wait", "--timeout", "180s"];
         args.extend(["--namespace", OPERATOR_NAMESPACE]);
         settings.iter().for_each(|setting| args.extend(["--set", setting]));
+        place.iter().for_each(|setting| args.extend(["--set-json", setting]));
         self.helm(&args)?;
         let kubectl = self.kubectl(OPERATOR_NAMESPACE);
-        let deployment = self.operator_deployment()?;
-        let place = json!({"spec": {"template": {"spec": {
-            "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
-            "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}]}}}});
-        kubectl.run(&["patch", &deployment, "--patch", &place.to_string()])?;
-        kubectl.run(&["rollout", "status", &deployment, "--timeout=180s"])?;
+        kubectl.run(&["rollout", "status", &self.operator_deployment()?, "--timeout=180s"])?;
         Ok(kubectl)
+    }
+
+    /// Starts the operators anew, from the images as they are on the nodes now.
+    ///
+    /// # Errors
+    /// kubectl failed.
+    pub fn restart_operators(&self) -> Result<(), String> {
+        let (kubectl, deployment) = (self.kubectl(OPERATOR_NAMESPACE), self.operator_deployment()?);
+        kubectl.run(&["rollout", "restart", &deployment])?;
+        kubectl.run(&["rollout", "status", &deployment, "--timeout=180s"]).map(drop)
     }
 
     /// The operator's Deployment as `deployment/NAME`: the only one of the release.
@@ -157,7 +168,7 @@ impl Cluster {
     /// # Errors
     /// kubectl failed.
     pub fn control_plane(&self) -> Result<String, String> {
-        let nodes = self.kubectl("default").get(&["nodes", "--selector=node-role.kubernetes.io/control-plane"])?;
+        let nodes = self.kubectl("default").get(&["nodes", &format!("--selector={CONTROL_PLANE}")])?;
         nodes["items"][0]["metadata"]["name"].as_str().map(str::to_owned).ok_or_else(|| "no control plane".to_owned())
     }
 
@@ -186,19 +197,57 @@ impl Cluster {
             .map_err(|error| format!("no process {program} of {} killed: {error}", pod.name))
     }
 
-    /// Lets no packet pass between two pods, in either direction, until the guard is dropped.
+    /// Lets no packet pass between a pod and these others, in either direction, until the guard is dropped.
     ///
     /// # Errors
-    /// iptables on the first pod's node failed.
-    pub fn cut(&self, one: &super::Pod, other: &super::Pod) -> Result<Cut, String> {
-        let mut cut = Cut { node: one.node.clone(), rules: Vec::new() };
-        for (from, to) in [(one.ip.as_str(), other.ip.as_str()), (other.ip.as_str(), one.ip.as_str())] {
-            let rule = ["FORWARD", "--source", from, "--destination", to, "--jump", "DROP"].map(str::to_owned);
-            let words: Vec<&str> = rule.iter().map(String::as_str).collect();
-            self.on_node(&cut.node, &[&["iptables", "--insert"], &words[..]].concat())?;
-            cut.rules.push(rule);
+    /// iptables on the pod's node failed.
+    pub fn cut(&self, pod: &super::Pod, others: &[&super::Pod]) -> Result<Cut, String> {
+        let mut cut = Cut { node: pod.node.clone(), rules: Vec::new() };
+        for other in others {
+            for (from, to) in [(&pod.ip, &other.ip), (&other.ip, &pod.ip)] {
+                self.drop_packets(&mut cut, &["FORWARD", "--source", from, "--destination", to])?;
+            }
         }
         Ok(cut)
+    }
+
+    /// Lets nothing on a node reach the API server until the guard is dropped; the node's pods go on reaching each other and are reached.
+    ///
+    /// # Errors
+    /// iptables on the node failed.
+    pub fn cut_from_api_server(&self, node: &str) -> Result<Cut, String> {
+        let mut cut = Cut { node: node.to_owned(), rules: Vec::new() };
+        for chain in ["OUTPUT", "FORWARD"] {
+            self.drop_packets(&mut cut, &[chain, "--protocol", "tcp", "--destination-port", API_PORT])?;
+        }
+        Ok(cut)
+    }
+
+    /// Drops the packets that fit, as one more part of a cut.
+    fn drop_packets(&self, cut: &mut Cut, which: &[&str]) -> Result<(), String> {
+        let rule = [which, &["--jump", "DROP"]].concat();
+        self.on_node(&cut.node, &[&["iptables", "--insert"], &rule[..]].concat())?;
+        cut.rules.push(rule.into_iter().map(str::to_owned).collect());
+        Ok(())
+    }
+
+    /// The operator's pods.
+    ///
+    /// # Errors
+    /// kubectl failed.
+    pub fn operators(&self) -> Result<Vec<super::Pod>, String> {
+        let pods = self.kubectl(OPERATOR_NAMESPACE).get(&["pods", "--field-selector=status.phase=Running"])?;
+        Ok(items(&pods).map(super::Pod::read).collect())
+    }
+
+    /// Gives each worker a small disk, of which volumes of the storage class `small` are made, until the guard is dropped.
+    ///
+    /// # Errors
+    /// A worker cannot mount it, or kubectl failed.
+    pub fn small_disks(&self) -> Result<SmallDisks<'_>, String> {
+        let workers = self.kubectl("default").get(&["nodes", &format!("--selector=!{CONTROL_PLANE}")])?;
+        let workers = items(&workers).filter_map(|node| node["metadata"]["name"].as_str().map(str::to_owned));
+        SmallDisks::make(self, workers.collect())
     }
 
     /// Stops the API server until the guard is dropped or asked to end.
@@ -214,22 +263,42 @@ impl Cluster {
     fn load_images(&self) -> Result<(), String> {
         let mut images: Vec<String> = ["server", "operator", "e2e"].into_iter().map(Self::image).collect();
         images.push(STOCK_IMAGE.to_owned());
-        let mut args = vec!["load", "docker-image", "--name", NAME];
-        args.extend(images.iter().map(String::as_str));
-        run("kind", &args, &[], "")
-            .map(drop)
-            .map_err(|error| format!("{error}\n`make images` and e2e/images/stock.sh build them"))
+        load(&images).map_err(|error| format!("{error}\n`make images` and e2e/images/stock.sh build them"))
     }
+
+    /// Gives our images another tag, as a newer version would have, and brings them to the nodes.
+    ///
+    /// # Errors
+    /// docker or kind failed.
+    pub fn retag(&self, which: &[&str], tag: &str) -> Result<(), String> {
+        let images: Vec<String> = which.iter().map(|which| format!("valkey-repl/{which}:{tag}")).collect();
+        for (which, image) in which.iter().zip(&images) {
+            run("docker", &["tag", &Self::image(which), image], &[], "")?;
+        }
+        load(&images)
+    }
+}
+
+/// Brings images from the local Docker to the nodes.
+fn load(images: &[String]) -> Result<(), String> {
+    let mut args = vec!["load", "docker-image", "--name", NAME];
+    args.extend(images.iter().map(String::as_str));
+    run("kind", &args, &[], "").map(drop)
 }
 
 /// Where kubelet looks for what it is to run as the API server.
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
-/// Two pods that cannot reach each other.
+/// The label and the taint of the control plane's node.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// Where the API server listens, on the control plane's node.
+const API_PORT: &str = "6443";
+
+/// Packets that a node drops.
 #[derive(Debug)]
 pub struct Cut {
     node: String,
-    rules: Vec<[String; 7]>,
+    rules: Vec<Vec<String>>,
 }
 
 impl Drop for Cut {

@@ -4,6 +4,7 @@
 mod api_server;
 mod cluster;
 mod command;
+mod disks;
 mod kubectl;
 mod pair;
 mod pod_writer;
@@ -11,6 +12,7 @@ mod pod_writer;
 pub use api_server::{ApiServer, definition};
 pub use cluster::{Cluster, Cut, OPERATOR_NAMESPACE, Outage, PausedNode, STOCK_IMAGE};
 pub use command::run;
+pub use disks::SmallDisks;
 pub use kubectl::Kubectl;
 pub use pair::{Pair, Pod};
 pub use pod_writer::PodWriter;

@@ -35,7 +35,7 @@ impl Pod {
         format!("{}:{PORT}", self.ip)
     }
 
-    fn read(pod: &Value) -> Self {
+    pub(super) fn read(pod: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let ready = pod["status"]["conditions"]
             .as_array()

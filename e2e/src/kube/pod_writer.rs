@@ -18,6 +18,15 @@ pub struct PodWriter {
     kubectl: Kubectl,
 }
 
+impl Drop for PodWriter {
+    /// The writer of a test that failed does not go on beside the next test.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.kubectl.run(&["delete", "pod", POD, "--wait=false"]);
+        }
+    }
+}
+
 impl PodWriter {
     /// Starts the pod on `node`; it writes to `address` with the password from a Secret's key and goes on until the pod is deleted.
     ///

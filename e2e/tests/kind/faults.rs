@@ -167,7 +167,7 @@ fn a_pair_fails_over_although_the_leading_operator_was_killed_first() {
 fn a_primary_that_its_replica_cannot_reach_goes_on_alone() {
     let Some(cluster) = cluster() else { return };
     let scene = Scene::set(cluster, "e2e-peer");
-    let cut = cluster.cut(&scene.primary, &scene.replica).unwrap();
+    let cut = cluster.cut(&scene.primary, &[&scene.replica]).unwrap();
     let alone = scene.pair.kubectl.wait("nobody to succeed", FAILOVER, &["vkr", "pair"], |object| {
         let successors = &object["status"]["record"]["successors"];
         if successors.as_array().is_none_or(Vec::is_empty) { Ok(()) } else { Err(successors.to_string()) }

@@ -19,6 +19,8 @@ fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: LazyLock<Result<Cluster, String>> = LazyLock::new(|| {
         let cluster = Cluster::up()?;
         cluster.install_chart(&["replicas=2"])?;
+        // Those that an earlier run has left go on with the image that had this name then.
+        cluster.restart_operators()?;
         Ok(cluster)
     });
     if std::env::var_os("E2E_KIND").is_none_or(|value| value != "1") {
