@@ -125,14 +125,51 @@ fn a_live_directive_is_set_and_asked_back_and_restarts_nobody() {
 #[test]
 fn a_roll_out_restarts_replicas_first_and_hands_over() {
     let Some(scene) = Scene::set("e2e-roll") else { return };
+    scene.cluster.retag(&["server"], "next").unwrap();
+    for (what, spec) in [
+        ("image", json!({"image": "valkey-repl/server:next"})),
+        ("resources", json!({"resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "512Mi"}}})),
+        ("configuration", json!({"config": {"databases": 32}})),
+    ] {
+        let before = scene.pair.pods().unwrap();
+        let old = scene.primary();
+        scene.writer.mark().unwrap();
+        scene.patch(spec);
+        let said = scene.pair.kubectl.wait("the roll-out in status", CHANGE, &["vkr", "pair"], |object| {
+            let text = object["status"]["conditions"].to_string();
+            if text.contains("of 2 instances are up to date") { Ok(()) } else { Err(text) }
+        });
+        said.unwrap();
+        scene.moved_from(&old);
+        scene.settle("2/2");
+        let after = scene.pair.pods().unwrap();
+        assert!(before.iter().all(|(name, pod)| after[name].uid != pod.uid), "every pod is made anew");
+        let last = scene.pair.status().unwrap()["failovers"][0].clone();
+        assert_eq!((&last["why"], &last["bytesPossiblyLost"]), (&"Evaded".into(), &0.into()), "{last}");
+        println!("PLANNED roll-out of {what}: no write for {} ms", scene.writer.status().unwrap().longest_gap.ms);
+    }
+    let says = scene.writer.ask("pair-rw:6379", &["CONFIG", "GET", "databases"]).unwrap();
+    assert!(says.contains("32"), "{says}");
+    scene.end("roll-outs");
+}
+
+#[test]
+fn a_newer_operator_restarts_no_pod() {
+    let Some(scene) = Scene::set("e2e-upgrade") else { return };
     let before = scene.pair.pods().unwrap();
-    let old = scene.primary();
-    scene.patch(json!({"podTemplate": {"annotations": {"example.com/rolled": "yes"}}}));
-    scene.moved_from(&old);
+    let operators = scene.cluster.operators().unwrap();
+    scene.cluster.retag(&["server", "operator"], "next").unwrap();
+    scene.cluster.install_chart(&["replicas=2", "image.tag=next", "serverImage.tag=next"]).unwrap();
+    let leader = scene.cluster.operator_leader().unwrap();
+    assert!(operators.iter().all(|pod| pod.name != leader), "another one leads");
+    // It looks after the pair: what is asked of it is done.
+    scene.patch(json!({"config": {"maxmemory-policy": "allkeys-lru"}}));
     scene.settle("2/2");
-    let after = scene.pair.pods().unwrap();
-    assert!(before.iter().all(|(name, pod)| after[name].uid != pod.uid), "every pod is made anew");
-    scene.end("roll-out");
+    let says = scene.writer.ask("pair-rw:6379", &["CONFIG", "GET", "maxmemory-policy"]).unwrap();
+    assert!(says.contains("allkeys-lru"), "{says}");
+    assert_eq!(scene.pair.pods().unwrap(), before, "every pod is the same");
+    scene.cluster.install_chart(&["replicas=2"]).unwrap();
+    scene.end("newer operator");
 }
 
 #[test]
@@ -201,6 +238,38 @@ fn a_deleted_pair_leaves_its_volumes_and_nothing_else() {
     let claims = scene.pair.kubectl.run(&["get", "pvc", "--output=name"]).unwrap();
     assert_eq!(claims.lines().count(), 2, "{claims}");
     scene.pair.delete().unwrap();
+}
+
+#[test]
+fn a_broken_password_locks_out_neither_the_operator_nor_the_replicas() {
+    let Some(scene) = Scene::set("e2e-password") else { return };
+    // In the Secret: it is said where people look, and the one before it stays in force.
+    let secret = scene.pair.kubectl.get(&["secret", "pair-auth"]).unwrap();
+    let password = |value: &serde_json::Value| json!({"data": {"password": value}}).to_string();
+    scene.pair.kubectl.run(&["patch", "secret", "pair-auth", "--patch", &password(&"".into())]).unwrap();
+    let said = scene.pair.kubectl.wait("the complaint", CHANGE, &["vkr", "pair"], |object| {
+        let text = object["status"]["conditions"].to_string();
+        if text.contains("is empty; everybody could log in") { Ok(()) } else { Err(text) }
+    });
+    said.unwrap();
+    scene
+        .pair
+        .kubectl
+        .run(&["patch", "secret", "pair-auth", "--patch", &password(&secret["data"]["password"])])
+        .unwrap();
+
+    // On the servers, by hand: an operator that comes anew gets in, and tells them what the Secret says.
+    for pod in scene.pair.pods().unwrap().values() {
+        let said = scene.writer.ask(&pod.address(), &["CONFIG", "SET", "requirepass", "changed by hand"]).unwrap();
+        assert_eq!(said.trim(), "OK");
+    }
+    let leader = scene.cluster.operator_leader().unwrap();
+    scene.cluster.kubectl(OPERATOR_NAMESPACE).run(&["delete", "pod", &leader]).unwrap();
+    let old = scene.primary();
+    scene.cluster.kill_process(&old, "valkey-server").unwrap();
+    scene.moved_from(&old);
+    scene.settle("2/2");
+    scene.end("broken password");
 }
 
 #[test]
