@@ -1,5 +1,8 @@
 //! A pair loses its primary in every way that a cluster has: writes go on, nothing answered is lost, the old primary comes back.
 
+mod network;
+mod resources;
+
 use std::time::{Duration, Instant};
 
 use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter, STOCK_IMAGE};
