@@ -65,16 +65,19 @@ mod tests {
                 unsafe {
                     // Several at once, because the first of a page would be aligned by itself.
                     let places = [(); 9].map(|()| Allocator.alloc(layout));
-                    assert!(places.iter().all(|place| !place.is_null() && place.addr() % align == 0), "{layout:?}");
+                    assert!(
+                        places.iter().all(|place| !place.is_null() && place.addr().is_multiple_of(align)),
+                        "{layout:?}"
+                    );
                     for place in places {
                         place.write_bytes(1, size);
                         let grown = Allocator.realloc(place, layout, size + 17);
-                        assert!(!grown.is_null() && grown.addr() % align == 0, "{layout:?}");
+                        assert!(!grown.is_null() && grown.addr().is_multiple_of(align), "{layout:?}");
                         assert_eq!(grown.add(size - 1).read(), 1);
                         Allocator.dealloc(grown, Layout::from_size_align_unchecked(size + 17, align));
                     }
                     let zeroed = Allocator.alloc_zeroed(layout);
-                    assert!(zeroed.addr() % align == 0 && (0..size).all(|i| zeroed.add(i).read() == 0));
+                    assert!(zeroed.addr().is_multiple_of(align) && (0..size).all(|i| zeroed.add(i).read() == 0));
                     Allocator.dealloc(zeroed, layout);
                 }
             }
