@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use valkey_server::config::{Users, compose, load};
+use valkey_server::config::{Users, Which, compose, load};
 
 fuzz_target!(|bytes: &[u8]| {
     // Files of this machine are not part of the input.
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(loaded) => {
             // Lines of users and renamed commands are others' business.
             let users = [];
-            let text = compose(bytes, &loaded.config, Users::Here(&users));
+            let text = compose(bytes, &loaded.config, Users::Here(&users), Which::Needed);
             let again = load(None, &text, b"").unwrap_or_else(|e| panic!("{}", e.report("9.1.2")));
             assert_eq!(loaded.config, again.config, "{}", text.escape_ascii());
         }
