@@ -14,6 +14,7 @@ fuzz=${CARGO_FUZZ:-cargo-fuzz}
 
 # The sanitizer and the coverage are not for the stable compiler by right, but it has them.
 export RUSTC_BOOTSTRAP=1
+export LSAN_OPTIONS=suppressions=$PWD/fuzz/leaks.txt:print_suppressions=0
 # All targets in one go: they share nearly everything.
 "$fuzz" fuzz build --target-dir ../target/fuzz
 
