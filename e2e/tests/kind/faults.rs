@@ -195,7 +195,8 @@ fn a_pair_serves_through_an_outage_of_the_api_server_and_fails_over_after_it() {
     outage.end().unwrap();
     let gap = scene.writer.status().unwrap().longest_gap.ms;
     println!("FAILOVER API server down for a minute: no write for {gap} ms");
-    assert!(gap < 5_000, "the replica's vote keeps the primary in office: no write for {gap} ms");
+    // Without a vote it would have been a minute.
+    assert!(gap < 30_000, "the replica's vote keeps the primary in office: no write for {gap} ms");
     scene.writer.mark().unwrap();
     let since = Instant::now();
     cluster.kill_process(&scene.primary, "valkey-server").unwrap();
