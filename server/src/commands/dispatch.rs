@@ -247,13 +247,9 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     let (position, offset_before) = (client.reply.position(), client.last_write_offset);
     let db = client.db;
     server.nesting += 1;
-    let untouching = client.flags.contains(ClientFlags::NO_TOUCH) && row.command.name != "touch";
-    let touched_before = server.keyspace.touches();
+    let untouching = client.flags.contains(ClientFlags::NO_TOUCH);
     if untouching {
         server.keyspace.set_touch(false);
-    } else if row.command.name == "touch" {
-        // Also in a script of a client that leaves no traces otherwise.
-        server.keyspace.set_touch(server.persistence.child.is_none());
     }
     let importing = server.config.import_mode && client.flags.contains(ClientFlags::IMPORT_SOURCE);
     let sees_expired = importing || client.is_trusted_source();
@@ -277,8 +273,6 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
     }
     if untouching {
         server.keyspace.set_touch(server.persistence.child.is_none());
-    } else if row.command.name == "touch" {
-        server.keyspace.set_touch(touched_before);
     }
     if let Err(e) = &result {
         server.stats.command(row.id).failed += 1;
