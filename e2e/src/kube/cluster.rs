@@ -205,7 +205,7 @@ impl Cluster {
         let mut cut = Cut { node: pod.node.clone(), rules: Vec::new() };
         for other in others {
             for (from, to) in [(&pod.ip, &other.ip), (&other.ip, &pod.ip)] {
-                self.drop_packets(&mut cut, &["FORWARD", "--source", from, "--destination", to])?;
+                self.drop_packets(&mut cut, IPV4, &["FORWARD", "--source", from, "--destination", to])?;
             }
         }
         Ok(cut)
@@ -217,17 +217,20 @@ impl Cluster {
     /// iptables on the node failed.
     pub fn cut_from_api_server(&self, node: &str) -> Result<Cut, String> {
         let mut cut = Cut { node: node.to_owned(), rules: Vec::new() };
-        for chain in ["OUTPUT", "FORWARD"] {
-            self.drop_packets(&mut cut, &[chain, "--protocol", "tcp", "--destination-port", API_PORT])?;
+        // kind's nodes know it by both: with one of them alone, kubelet is back by the other within a minute.
+        for family in [IPV4, IPV6] {
+            for chain in ["OUTPUT", "FORWARD"] {
+                self.drop_packets(&mut cut, family, &[chain, "--protocol", "tcp", "--destination-port", API_PORT])?;
+            }
         }
         Ok(cut)
     }
 
     /// Drops the packets that fit, as one more part of a cut.
-    fn drop_packets(&self, cut: &mut Cut, which: &[&str]) -> Result<(), String> {
+    fn drop_packets(&self, cut: &mut Cut, family: &'static str, which: &[&str]) -> Result<(), String> {
         let rule = [which, &["--jump", "DROP"]].concat();
-        self.on_node(&cut.node, &[&["iptables", "--insert"], &rule[..]].concat())?;
-        cut.rules.push(rule.into_iter().map(str::to_owned).collect());
+        self.on_node(&cut.node, &[&[family, "--insert"], &rule[..]].concat())?;
+        cut.rules.push((family, rule.into_iter().map(str::to_owned).collect()));
         Ok(())
     }
 
@@ -294,18 +297,23 @@ const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// Where the API server listens, on the control plane's node.
 const API_PORT: &str = "6443";
 
+/// What drops packets of one address family.
+const IPV4: &str = "iptables";
+const IPV6: &str = "ip6tables";
+
 /// Packets that a node drops.
 #[derive(Debug)]
 pub struct Cut {
     node: String,
-    rules: Vec<Vec<String>>,
+    /// Each with the family it is for.
+    rules: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        for rule in &self.rules {
+        for (family, rule) in &self.rules {
             let words: Vec<&str> = rule.iter().map(String::as_str).collect();
-            let _ = run("docker", &[&["exec", &self.node, "iptables", "--delete"], &words[..]].concat(), &[], "");
+            let _ = run("docker", &[&["exec", &self.node, family, "--delete"], &words[..]].concat(), &[], "");
         }
     }
 }
