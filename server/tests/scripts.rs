@@ -380,3 +380,32 @@ fn the_answer_of_a_script_that_wrote_waits_for_a_replica() {
     assert_eq!(client.answer(), "written");
     assert_eq!(replica.connect().ask("GET a"), "1");
 }
+
+#[test]
+fn a_command_takes_as_many_arguments_as_the_interpreter_can_pass() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    let push = "local t = {} for i = 1, 7998 do t[i] = i end return redis.call('rpush', 'list', unpack(t))";
+    assert_eq!(eval(client, push), ":7998");
+    assert_eq!(eval(client, "return #redis.call('lrange', 'list', 0, -1)"), ":7998");
+}
+
+#[test]
+fn errors_in_finalizers_end_a_script_at_most_and_harm_no_other() {
+    // Only with this directive has a script finalizers. An error in one comes up wherever the collector is at work, also within a call.
+    let server = Server::start(&["--lua-enable-insecure-api", "yes"]);
+    let client = &mut server.connect();
+    client.ask_words(&["SET", "long", &"x".repeat(5000)]);
+    let trap = "for i = 1, 3000 do
+                  local p = newproxy(true)
+                  getmetatable(p).__gc = function() redis.pcall('incr', 'finalized') error('trap') end
+                  pcall(redis.call, 'get', 'long')
+                  pcall(redis.call, 'mget', 'long', 'long', 'none')
+                end
+                return 'done'";
+    for _ in 0..20 {
+        eval(client, trap);
+        assert_eq!(eval(client, "return redis.call('get', 'long')"), "x".repeat(5000));
+    }
+    assert_ne!(client.ask("GET finalized"), "(nil)", "finalizers ran");
+}

@@ -1,5 +1,7 @@
 //! The arguments of one command: slices of the buffer that it was read into.
 
+use std::ops::Range;
+
 /// Where an argument stands, relative to the first byte of its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -50,7 +52,12 @@ impl<'a> Argv<'a> {
 
     /// The arguments from `i` on, as arguments of their own (a subcommand's view).
     pub fn tail(&self, i: usize) -> Argv<'a> {
-        Argv { bytes: self.bytes, spans: self.spans.get(i..).unwrap_or(&[]), canonical: false }
+        self.range(i..self.spans.len())
+    }
+
+    /// Some of the arguments, as arguments of their own; none where there are not so many.
+    pub fn range(&self, range: Range<usize>) -> Argv<'a> {
+        Argv { bytes: self.bytes, spans: self.spans.get(range).unwrap_or(&[]), canonical: false }
     }
 
     /// Bytes that the command takes, or would take, on the wire.
@@ -107,9 +114,16 @@ pub struct ArgvBuilder {
 impl ArgvBuilder {
     /// Begins arguments, `n` of them.
     pub fn new(n: usize) -> Self {
-        let mut bytes = Vec::with_capacity(32 * n);
-        encode_header(&mut bytes, b'*', n);
-        ArgvBuilder { bytes, spans: Vec::with_capacity(n) }
+        let mut builder = ArgvBuilder { bytes: Vec::with_capacity(32 * n), spans: Vec::with_capacity(n) };
+        builder.begin(n);
+        builder
+    }
+
+    /// Begins other arguments, `n` of them, in the same place.
+    pub fn begin(&mut self, n: usize) {
+        self.bytes.clear();
+        self.spans.clear();
+        encode_header(&mut self.bytes, b'*', n);
     }
 
     /// Adds the next one.
@@ -118,6 +132,16 @@ impl ArgvBuilder {
         self.spans.push(Span { start: self.bytes.len() as u32, len: arg.len() as u32 });
         self.bytes.extend_from_slice(arg);
         self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// The view of those that were added, which are to be all.
+    pub fn argv(&self) -> Argv<'_> {
+        Argv::new(&self.bytes, &self.spans, true)
+    }
+
+    /// Bytes that it holds.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
     /// All of them.

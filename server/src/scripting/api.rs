@@ -9,13 +9,13 @@ use sha1::{Digest, Sha1};
 
 use super::call::{Call, NOT_NOW, Registration, Work};
 use super::flags::ScriptFlags;
+use super::invoke::{self, NO_ARGUMENTS, WRONG_ARGUMENTS};
 use super::raise::{self, error_table};
-use super::{from_reply, lend, random};
+use super::{lend, random, stack};
 use crate::acl;
 use crate::commands::{CommandError, table as commands};
 use crate::config::LogLevel;
 use crate::data::num::DoubleText;
-use crate::resp::argv::ArgvBuilder;
 use crate::resp::{Argv, OwnedArgv};
 use crate::server::propagation::Targets;
 use crate::server::{REDIS_VERSION, VALKEY_VERSION};
@@ -31,9 +31,7 @@ pub fn table(lua: &Lua) -> Result<Table> {
     native.raw_set("seen", lua.create_function(seen)?)?;
     native.raw_set("killed", lua.create_function(|_, ()| Ok(lend::with(|call| call.is_killed()).unwrap_or(false)))?)?;
     for (name, function) in [
-        ("call", call as fn(&Lua, MultiValue) -> Result<Value>),
-        ("pcall", pcall),
-        ("log", log),
+        ("log", log as fn(&Lua, MultiValue) -> Result<Value>),
         ("setresp", setresp),
         ("set_repl", set_repl),
         ("sha1hex", sha1hex),
@@ -44,6 +42,8 @@ pub fn table(lua: &Lua) -> Result<Table> {
     ] {
         native.raw_set(name, lua.create_function(function)?)?;
     }
+    native.raw_set("call", stack::closure(lua, invoke::call, &[])?)?;
+    native.raw_set("pcall", stack::closure(lua, invoke::pcall, &[])?)?;
     random::register(lua, &native)?;
     Ok(native)
 }
@@ -83,70 +83,6 @@ fn version_number(text: &str) -> i64 {
 
 fn fail(text: &'static str) -> Result<Value> {
     Err(raise::table(&CommandError::fixed(text), false))
-}
-
-/// The arguments of a command; `None` when one is neither a string nor a number.
-fn arguments(args: &MultiValue) -> Option<OwnedArgv> {
-    let mut argv = ArgvBuilder::new(args.len());
-    for arg in args.iter() {
-        match arg {
-            Value::String(text) => argv.push(&text.as_bytes()),
-            Value::Integer(n) => argv.push(itoa::Buffer::new().format(*n).as_bytes()),
-            // Minus zero is zero.
-            Value::Number(0.0) => argv.push(b"0"),
-            Value::Number(n) => argv.push(DoubleText::new(*n).as_bytes()),
-            _ => return None,
-        }
-    }
-    Some(argv.finish())
-}
-
-const NO_ARGUMENTS: &str = "ERR Please specify at least one argument for this call";
-const WRONG_ARGUMENTS: &str = "ERR Command arguments must be strings or integers";
-
-/// `server.call`: the reply, or its error raised.
-fn call(lua: &Lua, args: MultiValue) -> Result<Value> {
-    match answer(lua, args)? {
-        Answer::Reply(value) => Ok(value),
-        Answer::Error(error, counted) => Err(raise::table(&error, counted)),
-    }
-}
-
-/// `server.pcall`: the reply, or its error as a value.
-fn pcall(lua: &Lua, args: MultiValue) -> Result<Value> {
-    match answer(lua, args)? {
-        Answer::Reply(value) => Ok(value),
-        Answer::Error(error, counted) => error_table(lua, &error.0, counted),
-    }
-}
-
-/// What a command answers.
-enum Answer {
-    Reply(Value),
-    /// And whether it was counted.
-    Error(CommandError, bool),
-}
-
-fn answer(lua: &Lua, args: MultiValue) -> Result<Answer> {
-    let argv = match arguments(&args) {
-        _ if args.is_empty() => return Ok(Answer::Error(CommandError::fixed(NO_ARGUMENTS), false)),
-        None => return Ok(Answer::Error(CommandError::fixed(WRONG_ARGUMENTS), false)),
-        Some(argv) => argv,
-    };
-    let answered = lend::with(|call| {
-        if let Err(error) = call.command(argv.argv()) {
-            return Ok(Answer::Error(error, true));
-        }
-        let Work::Run { client, .. } = &mut call.work else { return Ok(Answer::Reply(Value::Nil)) };
-        let reply = client.reply.written_since(0);
-        let answer = match reply.strip_prefix(b"-") {
-            Some(error) => Ok(Answer::Error(CommandError::bytes(error.trim_ascii_end().to_vec()), true)),
-            None => from_reply::value(lua, reply).map(Answer::Reply),
-        };
-        client.reply.consume(client.reply.pending());
-        answer
-    });
-    answered.unwrap_or(Ok(Answer::Error(NOT_NOW, false)))
 }
 
 fn log(_: &Lua, args: MultiValue) -> Result<Value> {
@@ -250,9 +186,11 @@ pub fn sha1_hex(text: &[u8]) -> [u8; 40] {
 }
 
 fn acl_check_cmd(_: &Lua, args: MultiValue) -> Result<Value> {
-    let Some(argv) = arguments(&args).filter(|_| !args.is_empty()) else {
-        return fail(if args.is_empty() { NO_ARGUMENTS } else { WRONG_ARGUMENTS });
-    };
+    if args.is_empty() {
+        return fail(NO_ARGUMENTS);
+    }
+    let Some(argv) = args.iter().map(as_text).collect::<Option<Vec<_>>>() else { return fail(WRONG_ARGUMENTS) };
+    let argv = OwnedArgv::new(argv.iter().map(|arg| &**arg));
     let argv = argv.argv();
     let row = commands::find(argv.get(0)).map(|row| row.find_sub(argv.get(1)).unwrap_or(row));
     let Some(row) = row else { return fail("ERR Invalid command passed to server.acl_check_cmd()") };

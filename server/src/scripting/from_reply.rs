@@ -1,113 +1,144 @@
 //! From a command's reply to Lua's values.
 
-use mlua::{Error, Lua, Result, Table, Value};
+use super::stack::{Name, Stack};
 
-/// The value that a whole reply stands for. Without a reply it is nil.
-pub fn value(lua: &Lua, reply: &[u8]) -> Result<Value> {
-    if reply.is_empty() { Ok(Value::Nil) } else { Reader { lua, rest: reply }.value() }
+/// A reply that cannot be read. Our own commands wrote it, so this does not happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Broken;
+
+/// Pushes the value that a whole reply stands for. Without a reply it is nil. May jump.
+///
+/// # Errors
+/// When it is no reply; what was pushed then is the caller's to drop.
+pub fn push(stack: Stack<'_>, reply: &[u8]) -> Result<(), Broken> {
+    if reply.is_empty() {
+        stack.push_nil();
+        return Ok(());
+    }
+    Reader { stack, rest: reply }.value()
+}
+
+/// Pushes an error as scripts see one. May jump.
+pub fn push_error(stack: Stack<'_>, text: &[u8], counted: bool) {
+    stack.push_table(0, 4);
+    let table = stack.top();
+    stack.push_name(Name::Err);
+    stack.push_bytes(text);
+    stack.set_field(table);
+    if counted {
+        stack.push_name(Name::Counted);
+        stack.push_boolean(true);
+        stack.set_field(table);
+    }
 }
 
 struct Reader<'a> {
-    lua: &'a Lua,
+    stack: Stack<'a>,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self) -> Result<Value> {
+    fn value(&mut self) -> Result<(), Broken> {
+        let stack = self.stack;
+        // A table, a table in it, a key and a value.
+        if !stack.reserve(4) {
+            return Err(Broken);
+        }
         let (kind, head) = self.head()?;
         match kind {
-            b'$' if head == b"-1" => Ok(Value::Boolean(false)),
-            b'*' if head == b"-1" => Ok(Value::Boolean(false)),
-            b'$' => {
-                let text = self.bulk(head)?;
-                self.string(text)
-            }
-            b':' => Ok(number(head).map_or(Value::Nil, Value::Integer)),
-            b'+' => self.labelled("ok", head),
-            b'-' => {
-                let table = self.lua.create_table_with_capacity(0, 4)?;
-                table.raw_set("err", self.lua.create_string(head)?)?;
-                // The command counted it.
-                table.raw_set("ignore_error_stats_update", true)?;
-                Ok(Value::Table(table))
-            }
+            b'$' | b'*' if head == b"-1" => stack.push_boolean(false),
+            b'$' => stack.push_bytes(self.bulk(head)?),
+            b':' => match number(head) {
+                Some(n) => stack.push_number(n as f64),
+                None => stack.push_nil(),
+            },
+            b'+' => self.wrapped(Name::Ok, |stack| stack.push_bytes(head)),
+            // The command counted it.
+            b'-' => push_error(stack, head, true),
             b'*' | b'>' => {
                 let n = size(head)?;
-                let table = self.lua.create_table_with_capacity(n, 0)?;
+                stack.push_table(n, 0);
+                let table = stack.top();
                 for i in 1..=n {
-                    table.raw_set(i, self.value()?)?;
+                    self.value()?;
+                    stack.set_item(table, i);
                 }
-                Ok(Value::Table(table))
             }
-            b'%' => {
-                let n = size(head)?;
-                let map = self.lua.create_table_with_capacity(0, n)?;
-                for _ in 0..n {
-                    let (key, value) = (self.value()?, self.value()?);
-                    map.raw_set(key, value)?;
-                }
-                self.wrap("map", Value::Table(map))
-            }
-            b'~' => {
-                let n = size(head)?;
-                let set = self.lua.create_table_with_capacity(0, n)?;
-                for _ in 0..n {
-                    set.raw_set(self.value()?, true)?;
-                }
-                self.wrap("set", Value::Table(set))
-            }
-            b'_' => Ok(Value::Nil),
-            b'#' => Ok(Value::Boolean(head == b"t")),
+            b'%' => self.pairs(Name::Map, size(head)?, Self::value)?,
+            b'~' => self.pairs(Name::Set, size(head)?, |reader| {
+                reader.stack.push_boolean(true);
+                Ok(())
+            })?,
+            b'_' => stack.push_nil(),
+            b'#' => stack.push_boolean(head == b"t"),
             b',' => {
                 let number = crate::data::num::parse_double(head).or_else(|| special(head)).unwrap_or(f64::NAN);
-                self.wrap("double", Value::Number(number))
+                self.wrapped(Name::Double, |stack| stack.push_number(number));
             }
-            b'(' => self.labelled("big_number", head),
+            b'(' => self.wrapped(Name::BigNumber, |stack| stack.push_bytes(head)),
             b'=' => {
                 let text = self.bulk(head)?;
                 let (format, text) = text.split_at_checked(4).unwrap_or((b"txt:", text));
-                let verbatim = self.lua.create_table_with_capacity(0, 2)?;
-                verbatim.raw_set("string", self.lua.create_string(text)?)?;
-                verbatim.raw_set("format", self.lua.create_string(&format[..3])?)?;
-                self.wrap("verbatim_string", Value::Table(verbatim))
+                self.wrapped(Name::Verbatim, |stack| {
+                    stack.push_table(0, 2);
+                    let verbatim = stack.top();
+                    for (name, text) in [(Name::String, text), (Name::Format, &format[..3])] {
+                        stack.push_name(name);
+                        stack.push_bytes(text);
+                        stack.set_field(verbatim);
+                    }
+                });
             }
             b'|' => {
                 for _ in 0..2 * size(head)? {
                     self.value()?;
+                    stack.pop();
                 }
-                self.value()
+                return self.value();
             }
-            _ => Err(broken()),
+            _ => return Err(Broken),
         }
+        Ok(())
+    }
+
+    /// A table of `n` keys, each with what `value` pushes, within a table under that name.
+    fn pairs(&mut self, name: Name, n: usize, value: fn(&mut Self) -> Result<(), Broken>) -> Result<(), Broken> {
+        let stack = self.stack;
+        stack.push_table(0, 1);
+        let outer = stack.top();
+        stack.push_name(name);
+        stack.push_table(0, n);
+        let inner = stack.top();
+        for _ in 0..n {
+            self.value()?;
+            value(self)?;
+            stack.set_field(inner);
+        }
+        stack.set_field(outer);
+        Ok(())
+    }
+
+    /// A table with one field of that name.
+    fn wrapped(&self, name: Name, push: impl FnOnce(Stack<'a>)) {
+        self.stack.push_table(0, 1);
+        let table = self.stack.top();
+        self.stack.push_name(name);
+        push(self.stack);
+        self.stack.set_field(table);
     }
 
     /// The kind of what comes next, and the rest of its line.
-    fn head(&mut self) -> Result<(u8, &'a [u8])> {
-        let end = memchr::memchr(b'\r', self.rest).filter(|end| *end > 0).ok_or_else(broken)?;
+    fn head(&mut self) -> Result<(u8, &'a [u8]), Broken> {
+        let end = memchr::memchr(b'\r', self.rest).filter(|end| *end > 0).ok_or(Broken)?;
         let (line, rest) = self.rest.split_at(end);
-        self.rest = rest.get(2..).ok_or_else(broken)?;
+        self.rest = rest.get(2..).ok_or(Broken)?;
         Ok((line[0], &line[1..]))
     }
 
-    fn bulk(&mut self, head: &[u8]) -> Result<&'a [u8]> {
-        let (text, rest) = self.rest.split_at_checked(size(head)?).ok_or_else(broken)?;
-        self.rest = rest.get(2..).ok_or_else(broken)?;
+    fn bulk(&mut self, head: &[u8]) -> Result<&'a [u8], Broken> {
+        let (text, rest) = self.rest.split_at_checked(size(head)?).ok_or(Broken)?;
+        self.rest = rest.get(2..).ok_or(Broken)?;
         Ok(text)
-    }
-
-    fn string(&self, text: &[u8]) -> Result<Value> {
-        Ok(Value::String(self.lua.create_string(text)?))
-    }
-
-    fn labelled(&self, label: &str, text: &[u8]) -> Result<Value> {
-        let text = self.string(text)?;
-        self.wrap(label, text)
-    }
-
-    fn wrap(&self, label: &str, value: Value) -> Result<Value> {
-        let table: Table = self.lua.create_table_with_capacity(0, 1)?;
-        table.raw_set(label, value)?;
-        Ok(Value::Table(table))
     }
 }
 
@@ -115,8 +146,8 @@ fn number(text: &[u8]) -> Option<i64> {
     crate::resp::number::parse_i64(text)
 }
 
-fn size(text: &[u8]) -> Result<usize> {
-    number(text).and_then(|n| usize::try_from(n).ok()).ok_or_else(broken)
+fn size(text: &[u8]) -> Result<usize, Broken> {
+    number(text).and_then(|n| usize::try_from(n).ok()).ok_or(Broken)
 }
 
 fn special(text: &[u8]) -> Option<f64> {
@@ -127,18 +158,26 @@ fn special(text: &[u8]) -> Option<f64> {
     }
 }
 
-/// Our own commands wrote it, so this does not happen.
-fn broken() -> Error {
-    Error::runtime("ERR the command's reply can't be read")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripting::stack;
+    use mlua::{Lua, Value, ffi, lua_State};
+
+    /// Replaces a reply by what it stands for.
+    unsafe extern "C-unwind" fn read(state: *mut lua_State) -> std::ffi::c_int {
+        // SAFETY: Lua calls it as a closure of `stack::closure`, and nothing here has a destructor.
+        let stack = unsafe { Stack::new(state) };
+        push(stack, stack.bytes(1)).unwrap();
+        // SAFETY: the same.
+        unsafe { ffi::lua_gettop(state) - 1 }
+    }
 
     /// The reply as a Lua expression shows it.
     fn shown(reply: &str) -> String {
         let lua = Lua::new();
+        let read = stack::closure(&lua, read, &[]).unwrap();
+        let value: Value = read.call(lua.create_string(reply).unwrap()).unwrap();
         let text: String = lua
             .load(
                 "local v = ...
@@ -154,7 +193,7 @@ mod tests {
                  end
                  return show(v)",
             )
-            .call(value(&lua, reply.as_bytes()).unwrap())
+            .call(value)
             .unwrap();
         text
     }
@@ -176,6 +215,7 @@ mod tests {
             (",1.5\r\n", "{double=1.5}"),
             ("(123\r\n", "{big_number=123}"),
             ("=6\r\ntxt:hi\r\n", "{verbatim_string={format=txt string=hi}}"),
+            ("|1\r\n$1\r\na\r\n:1\r\n:2\r\n", "2"),
         ] {
             assert_eq!(shown(reply), expected, "{reply:?}");
         }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::call::{Call, Load, Work};
 use super::flags::{self, ScriptFlags};
+use super::stack::{Kind as ValueKind, Stack};
 use super::vm::{Handle, Kind};
 use super::{lend, text, to_reply};
+use crate::resp::OwnedArgv;
 use crate::server::Server;
 
 /// The refusal of a name.
@@ -191,16 +193,24 @@ impl Server {
         let function = function.map_err(|e| format!("Error compiling function: {}", text::of(&e)))?;
         let memory = |e: mlua::Error| format!("Error registering functions: {}", text::of(&e));
         vm.set_loading(true).map_err(memory)?;
-        let program = vm.program_of(function, Kind::Functions);
+        let function = vm.keep(function).map_err(memory)?;
+        let program = vm.program(&function, Kind::Functions);
         let load = Load { deadline: patience.map(|patience| Instant::now() + patience), functions: Vec::new() };
         let mut call = Call { server: self, work: Work::Load(load) };
-        let outcome = lend::lend(&mut call, || program.run([].into_iter(), [].into_iter()));
+        let mut failure = None;
+        let mut finish = |stack: Stack<'_>, succeeded: bool| {
+            if !succeeded {
+                let error =
+                    (stack.kind(-1) == ValueKind::Table).then(|| to_reply::error_of(stack, stack.top())).flatten();
+                failure = Some(error.map_or_else(|| b"ERR unknown error".to_vec(), |error| error.text.to_vec()));
+            }
+        };
+        let none = OwnedArgv::new([]);
+        let outcome = lend::lend(&mut call, || program.run(none.argv(), none.argv(), &mut finish));
         let Work::Load(Load { functions, .. }) = call.work else { return Err(BAD_NAME.to_owned()) };
         self.scripting.vm(Kind::Functions, insecure).map_or(Ok(()), |vm| vm.set_loading(false)).map_err(memory)?;
-        let (succeeded, result) = outcome.map_err(memory)?;
-        if !succeeded {
-            let error = result.as_table().map(to_reply::error_of).transpose().map_err(memory)?.flatten();
-            let why = error.map_or_else(|| b"ERR unknown error".to_vec(), |error| error.text);
+        outcome.map_err(|why| format!("Error registering functions: {why}"))?;
+        if let Some(why) = failure {
             return Err(format!("Error registering functions: {}", String::from_utf8_lossy(&why)));
         }
         if functions.is_empty() {

@@ -3,6 +3,8 @@
 //! There are two interpreters ([`vm::Vm`]), as in Valkey: one for the scripts of EVAL, kept by the digests of their texts in a
 //! [`cache`], one for the functions of [`library`]. They are made when they are first needed. What a script may touch is
 //! decided in `prelude.lua`; what it asks of the server is answered in [`api`]; [`call`] is the one way from a script to a command.
+//! Where each call passes, from the command to the script ([`program`]), to its commands and back ([`invoke`], [`from_reply`]) and to the reply
+//! ([`to_reply`]), Lua's own [`stack`] is worked on; elsewhere it is the binding.
 //!
 //! A script runs inside the command that called it, on the data thread, and the server is lent to it for that time ([`lend`]).
 //! Every so many instructions a hook looks whether it has become too long ([`run`]).
@@ -12,12 +14,15 @@ pub mod cache;
 pub mod call;
 pub mod flags;
 mod from_reply;
+mod invoke;
 pub mod lend;
 pub mod library;
 pub mod libs;
+pub mod program;
 mod raise;
 pub mod random;
 pub mod run;
+mod stack;
 pub mod text;
 mod to_reply;
 pub mod vm;
@@ -29,7 +34,8 @@ use crate::commands::CommandError;
 use crate::resp::OwnedArgv;
 use cache::Cache;
 use library::Libraries;
-use vm::{Handle, Kind, Program, Vm};
+use program::Program;
+use vm::{Handle, Kind, Vm};
 
 /// Everything that the data thread keeps for scripts and functions.
 #[derive(Debug, Default)]
@@ -100,14 +106,14 @@ impl Scripting {
     /// A function of an interpreter, ready to be run.
     ///
     /// # Errors
-    /// When memory is short.
+    /// When there is no such interpreter.
     pub fn program(&self, kind: Kind, function: &Handle) -> Result<Program, CommandError> {
         let vm = match kind {
             Kind::Eval => &self.eval,
             Kind::Functions => &self.functions,
         };
         let vm = vm.as_ref().ok_or(CommandError::fixed("ERR The interpreter of this function is gone"))?;
-        vm.program(function, kind).map_err(|e| CommandError::text(format!("ERR {}", text::of(&e))))
+        Ok(vm.program(function, kind))
     }
 
     /// Bytes that an interpreter holds.

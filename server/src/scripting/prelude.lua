@@ -310,19 +310,8 @@ strings.__metatable = protect({__index = globals.string})
 
 -- Running --------------------------------------------------------------------------------------------------------------------------
 
-local callee, keys, args
-
-local function enter()
-  local f, k, a = callee, keys, args
-  callee, keys, args = nil, nil, nil
-  return (f(k, a))
-end
-
 return {
-  run = function(f, k, a)
-    callee, keys, args = f, k, a
-    return xpcall(enter, handler)
-  end,
+  handler = handler,
   loading = function(on)
     meta.__index = on and while_loading or globals
   end,

@@ -3,15 +3,16 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use mlua::Value;
-
 use super::call::{Call, Work};
 use super::flags::ScriptFlags;
+use super::program::Program;
+use super::stack::{Kind as ValueKind, Name, Stack};
 use super::to_reply::{self, ScriptError, Writer};
-use super::vm::{Kind, Program};
-use super::{Running, lend, text};
+use super::vm::Kind;
+use super::{Running, lend};
 use crate::commands::spec::Flags;
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::propagation::Targets;
 
@@ -69,12 +70,15 @@ impl Run {
             targets: Targets::ALL,
         });
         let argv = ctx.argv;
+        let position = ctx.client.reply.position();
+        let mut answer = Answer { reply: &mut ctx.client.reply, errors: Vec::new(), failure: None };
         let outcome = {
             let mut call = Call { server: ctx.server, work: Work::Run { client: &mut client, argv } };
-            let (keys, args) = (argv.tail(self.keys.start), argv.tail(self.keys.end));
-            lend::lend(&mut call, || program.run(keys.iter().take(self.keys.len()), args.iter()))
+            let (keys, args) = (argv.range(self.keys.clone()), argv.tail(self.keys.end));
+            let mut finish = |stack: Stack<'_>, succeeded| answer.take(stack, succeeded);
+            lend::lend(&mut call, || program.run(keys, args, &mut finish))
         };
-        let resp3 = client.reply.resp3();
+        let Answer { errors, failure, .. } = answer;
         ctx.client.commands += std::mem::take(&mut client.commands);
         ctx.server.scripting.return_client(client);
         let running = ctx.server.scripting.running.take();
@@ -83,13 +87,78 @@ impl Run {
         if let Some(Running { busy: Some(_), .. }) = running {
             ctx.server.busy_script_ended();
         }
+        for code in errors {
+            ctx.server.stats.script_error(&code);
+        }
         let name = running.map(|running| running.name).unwrap_or_default();
-        match outcome {
-            Ok((true, value)) => answer(ctx, &value, resp3),
-            Ok((false, error)) => Err(failure(ctx.server, &name, &error)),
-            Err(error) => Err(broken(&name, &text::of(&error))),
+        match (outcome, failure) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(Failure::Error { text, counted })) => Err(count(ctx.server, one_line(text), counted)),
+            (Ok(()), Some(Failure::Other(why))) => Err(broken(&name, &why)),
+            (Err(why), _) => {
+                ctx.client.reply.truncate(position);
+                Err(broken(&name, &why))
+            }
         }
     }
+}
+
+/// What a script has come to.
+struct Answer<'a> {
+    reply: &'a mut ReplyBuf,
+    /// Codes of errors within its result that are to be counted.
+    errors: Vec<Vec<u8>>,
+    /// Why there is no reply.
+    failure: Option<Failure>,
+}
+
+/// Why a script has no result.
+enum Failure {
+    /// It returned an error, or ended with one.
+    Error { text: Vec<u8>, counted: bool },
+    /// It ended with something else.
+    Other(String),
+}
+
+impl Answer<'_> {
+    /// Takes what is on top of the stack. May jump, before or after it has taken something.
+    fn take(&mut self, stack: Stack<'_>, succeeded: bool) {
+        let value = stack.top();
+        if !succeeded {
+            self.failure = Some(failure(stack, value));
+            return;
+        }
+        if stack.kind(value) == ValueKind::Table
+            && let Some(ScriptError { text, counted }) = to_reply::error_of(stack, value)
+        {
+            self.failure = Some(Failure::Error { text: text.to_vec(), counted });
+            return;
+        }
+        stack.set_top(value);
+        let resp3 = lend::with(|call| matches!(&call.work, Work::Run { client, .. } if client.reply.resp3()));
+        Writer { reply: self.reply, resp3: resp3 == Some(true), errors: &mut self.errors }.value(stack, 0);
+    }
+}
+
+/// The error that a script ended with, with the place where it came about.
+fn failure(stack: Stack<'_>, value: i32) -> Failure {
+    if stack.kind(value) != ValueKind::Table {
+        let why = if stack.kind(value) == ValueKind::String { stack.bytes(value) } else { b"execution failure" };
+        return Failure::Other(String::from_utf8_lossy(why).into_owned());
+    }
+    let error = to_reply::error_of(stack, value);
+    let ScriptError { text, counted } = error.unwrap_or(ScriptError { text: b"ERR unknown error", counted: false });
+    let at = stack.top();
+    stack.push_field(value, Name::Source);
+    stack.push_field(value, Name::Line);
+    let text = match (stack.kind(at + 1), stack.kind(at + 2)) {
+        (ValueKind::String, ValueKind::Number) => {
+            let line = format!(":{}.", stack.number(at + 2));
+            [text, b" script: on ", stack.bytes(at + 1), line.as_bytes()].concat()
+        }
+        _ => text.to_vec(),
+    };
+    Failure::Error { text, counted }
 }
 
 /// Whether a script may run at all: where it declares what it does, that is looked at before.
@@ -126,45 +195,6 @@ fn admit(server: &Server, flags: ScriptFlags, read_only: bool, obeyed: bool) -> 
         ));
     }
     Ok(())
-}
-
-/// Answers with a script's result. An error that it returned is one of the command's.
-fn answer(ctx: &mut Ctx<'_>, value: &Value, resp3: bool) -> CommandResult {
-    let memory = |e: mlua::Error| CommandError::text(format!("ERR {}", text::of(&e)));
-    if let Some(table) = value.as_table()
-        && let Some(ScriptError { text, counted }) = to_reply::error_of(table).map_err(memory)?
-    {
-        return Err(count(ctx.server, one_line(text), counted));
-    }
-    let position = ctx.client.reply.position();
-    let mut writer = Writer { reply: &mut ctx.client.reply, resp3, errors: Vec::new() };
-    let written = writer.value(value, 0);
-    for code in writer.errors {
-        ctx.server.stats.script_error(&code);
-    }
-    if let Err(error) = written {
-        ctx.client.reply.truncate(position);
-        return Err(memory(error));
-    }
-    Ok(())
-}
-
-/// The error that a script ended with, with the place where it came about.
-fn failure(server: &mut Server, name: &[u8], error: &Value) -> CommandError {
-    let Some(table) = error.as_table() else {
-        let why = error.as_string().map_or_else(|| "execution failure".to_owned(), |why| why.to_string_lossy());
-        return broken(name, &why);
-    };
-    let (text, counted) = match to_reply::error_of(table) {
-        Ok(Some(ScriptError { text, counted })) => (text, counted),
-        _ => (b"ERR unknown error".to_vec(), false),
-    };
-    let place = |key: &str| table.raw_get::<Value>(key).ok();
-    let (Some(Value::String(source)), Some(Value::Integer(line))) = (place("source"), place("line")) else {
-        return count(server, one_line(text), counted);
-    };
-    let place = [b" script: on ", &*source.as_bytes(), format!(":{line}.").as_bytes()].concat();
-    count(server, one_line([text, place].concat()), counted)
 }
 
 /// Counts an error that a script ends with, unless that was done when it came about.

@@ -1,7 +1,6 @@
 //! From what a script returns to the client's reply.
 
-use mlua::{LuaString, Result, Table, Value};
-
+use super::stack::{Kind, Name, Stack};
 use crate::resp::ReplyBuf;
 
 /// How deep tables may stand in each other.
@@ -14,30 +13,27 @@ pub struct Writer<'a> {
     /// The script speaks RESP3: its booleans are booleans.
     pub resp3: bool,
     /// Codes of errors within the result that are to be counted.
-    pub errors: Vec<Vec<u8>>,
+    pub errors: &'a mut Vec<Vec<u8>>,
 }
 
 impl Writer<'_> {
-    /// Writes a value.
-    ///
-    /// # Errors
-    /// Those of Lua, when memory is short.
-    pub fn value(&mut self, value: &Value, depth: usize) -> Result<()> {
-        if depth > DEEPEST {
-            self.error(b"ERR reached lua stack limit", false);
-            return Ok(());
-        }
-        match value {
-            Value::String(text) => self.reply.bulk(&text.as_bytes()),
-            Value::Boolean(yes) if self.resp3 => self.reply.bool(*yes),
-            Value::Boolean(true) => self.reply.int(1),
-            Value::Integer(n) => self.reply.int(*n),
+    /// Writes the value on top, and leaves it there. May jump.
+    pub fn value(&mut self, stack: Stack<'_>, depth: usize) {
+        match stack.kind(-1) {
+            Kind::String => self.reply.bulk(stack.bytes(-1)),
+            Kind::Boolean if self.resp3 => self.reply.bool(stack.boolean(-1)),
+            Kind::Boolean if stack.boolean(-1) => self.reply.int(1),
             // Without its fraction; `as` keeps to the range.
-            Value::Number(n) => self.reply.int(*n as i64),
-            Value::Table(table) => return self.table(table, depth),
+            Kind::Number => self.reply.int(stack.number(-1) as i64),
+            // A key and a value, and what is asked of that.
+            Kind::Table if depth >= DEEPEST || !stack.reserve(4) => self.error(b"ERR reached lua stack limit", false),
+            Kind::Table => {
+                let table = stack.top();
+                self.table(stack, table, depth);
+                stack.set_top(table);
+            }
             _ => self.reply.null(),
         }
-        Ok(())
     }
 
     fn error(&mut self, text: &[u8], counted: bool) {
@@ -47,65 +43,68 @@ impl Writer<'_> {
         self.reply.error(text);
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> Result<()> {
-        if let Some(error) = error_of(table)? {
-            self.error(&error.text, error.counted);
-            return Ok(());
+    /// Leaves more on the stack than there was.
+    fn table(&mut self, stack: Stack<'_>, table: i32, depth: usize) {
+        if let Some(error) = error_of(stack, table) {
+            self.error(error.text, error.counted);
+            return;
         }
-        if let Value::String(text) = table.raw_get("ok")? {
-            self.reply.simple(&one_line(&text));
-            return Ok(());
+        if field(stack, table, Name::Ok, Kind::String) {
+            self.reply.simple(&one_line(stack.bytes(-1)));
+        } else if field(stack, table, Name::Double, Kind::Number) {
+            self.reply.double(stack.number(-1));
+        } else if field(stack, table, Name::BigNumber, Kind::String) {
+            self.big_number(&one_line(stack.bytes(-1)));
+        } else if let Some((format, text)) = verbatim(stack, table) {
+            self.verbatim(format, text);
+        } else if field(stack, table, Name::Map, Kind::Table) {
+            self.pairs(stack, ReplyBuf::map, true, depth);
+        } else if field(stack, table, Name::Set, Kind::Table) {
+            self.pairs(stack, ReplyBuf::set, false, depth);
+        } else {
+            self.items(stack, table, depth);
         }
-        match table.raw_get("double")? {
-            Value::Number(n) => {
-                self.reply.double(n);
-                return Ok(());
-            }
-            Value::Integer(n) => {
-                self.reply.double(n as f64);
-                return Ok(());
-            }
-            _ => {}
-        }
-        if let Value::String(text) = table.raw_get("big_number")? {
-            self.big_number(&one_line(&text));
-            return Ok(());
-        }
-        if let Value::Table(verbatim) = table.raw_get("verbatim_string")?
-            && let (Value::String(format), Value::String(text)) =
-                (verbatim.raw_get("format")?, verbatim.raw_get("string")?)
-        {
-            self.verbatim(&format.as_bytes(), &text.as_bytes());
-            return Ok(());
-        }
-        if let Value::Table(map) = table.raw_get("map")? {
-            return self.pairs(&map, ReplyBuf::map, true, depth);
-        }
-        if let Value::Table(set) = table.raw_get("set")? {
-            return self.pairs(&set, ReplyBuf::set, false, depth);
-        }
+    }
+
+    fn items(&mut self, stack: Stack<'_>, table: i32, depth: usize) {
         let mut n = 0;
-        while !table.raw_get::<Value>(n + 1)?.is_nil() {
+        loop {
+            stack.push_item(table, n + 1);
+            let ended = stack.kind(-1) == Kind::Nil;
+            stack.pop();
+            if ended {
+                break;
+            }
             n += 1;
         }
         self.reply.array(n);
         for i in 1..=n {
-            self.value(&table.raw_get(i)?, depth + 1)?;
+            stack.push_item(table, i);
+            self.value(stack, depth + 1);
+            stack.pop();
         }
-        Ok(())
     }
 
-    fn pairs(&mut self, table: &Table, header: fn(&mut ReplyBuf, usize), values: bool, depth: usize) -> Result<()> {
+    /// The table on top.
+    fn pairs(&mut self, stack: Stack<'_>, header: fn(&mut ReplyBuf, usize), values: bool, depth: usize) {
+        let table = stack.top();
         let mut n = 0;
-        table.for_each(|_: Value, _: Value| {
+        stack.push_nil();
+        while stack.next(table) {
+            stack.pop();
             n += 1;
-            Ok(())
-        })?;
+        }
         header(self.reply, n);
-        table.for_each(|key: Value, value: Value| {
-            self.value(&key, depth + 1)?;
-            if values { self.value(&value, depth + 1) } else { Ok(()) }
-        })
+        stack.push_nil();
+        while stack.next(table) {
+            stack.push_value(-2);
+            self.value(stack, depth + 1);
+            stack.pop();
+            if values {
+                self.value(stack, depth + 1);
+            }
+            stack.pop();
+        }
     }
 
     fn big_number(&mut self, text: &str) {
@@ -131,25 +130,50 @@ impl Writer<'_> {
     }
 }
 
+/// Pushes a field; whether it is of that kind. One that is not is dropped again.
+fn field(stack: Stack<'_>, table: i32, name: Name, kind: Kind) -> bool {
+    stack.push_field(table, name);
+    let found = stack.kind(-1) == kind;
+    if !found {
+        stack.pop();
+    }
+    found
+}
+
+/// The format and the text of a verbatim string. They stay on the stack.
+fn verbatim<'s>(stack: Stack<'s>, table: i32) -> Option<(&'s [u8], &'s [u8])> {
+    if !field(stack, table, Name::Verbatim, Kind::Table) {
+        return None;
+    }
+    let inner = stack.top();
+    if field(stack, inner, Name::Format, Kind::String) && field(stack, inner, Name::String, Kind::String) {
+        return Some((stack.bytes(inner + 1), stack.bytes(inner + 2)));
+    }
+    stack.set_top(inner - 1);
+    None
+}
+
 /// An error that a script returned or raised.
-pub struct ScriptError {
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptError<'s> {
     /// Its text, code first.
-    pub text: Vec<u8>,
+    pub text: &'s [u8],
     /// It was counted when it came about.
     pub counted: bool,
 }
 
-/// The error that a table stands for, if it stands for one.
-///
-/// # Errors
-/// Those of Lua, when memory is short.
-pub fn error_of(table: &Table) -> Result<Option<ScriptError>> {
-    let Value::String(text) = table.raw_get("err")? else { return Ok(None) };
-    let counted = matches!(table.raw_get("ignore_error_stats_update")?, Value::Boolean(true));
-    let text = text.as_bytes().to_vec();
-    Ok(Some(ScriptError { text, counted }))
+/// The error that the table at an index stands for, if it stands for one; its text stays on the stack then.
+pub fn error_of(stack: Stack<'_>, table: i32) -> Option<ScriptError<'_>> {
+    if !field(stack, table, Name::Err, Kind::String) {
+        return None;
+    }
+    let text = stack.bytes(-1);
+    stack.push_field(table, Name::Counted);
+    let counted = stack.boolean(-1) && stack.kind(-1) == Kind::Boolean;
+    stack.pop();
+    Some(ScriptError { text, counted })
 }
 
-fn one_line(text: &LuaString) -> String {
-    String::from_utf8_lossy(&text.as_bytes()).replace(['\r', '\n'], " ")
+fn one_line(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).replace(['\r', '\n'], " ")
 }

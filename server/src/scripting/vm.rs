@@ -4,8 +4,9 @@ use std::fmt;
 
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaString, Result, StdLib, Table, Value, VmState};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, VmState};
 
+use super::program::{Entrance, Program};
 use super::{api, lend, libs};
 
 /// Instructions between two looks at the clock.
@@ -32,29 +33,10 @@ pub type Handle = mlua::RegistryKey;
 /// An interpreter.
 pub struct Vm {
     lua: Lua,
-    /// Calls a function with keys and arguments: whether it succeeded, and its result or error.
-    run: Function,
+    /// Where each script passes.
+    entrance: Entrance,
     /// Puts the globals in place that a library sees while it is loaded, or those that its functions see.
     loading: Function,
-    /// Where EVAL's scripts find their keys and arguments.
-    inputs: Inputs,
-}
-
-/// What scripts see as globals, but for their protection, and the names under which their keys and arguments stand there: made once, for
-/// finding a string by its bytes takes the interpreter as long as much of a short script.
-#[derive(Clone)]
-struct Inputs {
-    globals: Table,
-    keys: LuaString,
-    args: LuaString,
-}
-
-/// A script or function to run, apart from the server that runs it.
-pub struct Program {
-    lua: Lua,
-    run: Function,
-    function: Function,
-    inputs: Option<Inputs>,
 }
 
 impl Vm {
@@ -75,12 +57,8 @@ impl Vm {
         native.raw_set("functions", kind == Kind::Functions)?;
         native.raw_set("names", [SCRIPT, FUNCTION])?;
         let made: Table = lua.load(include_str!("prelude.lua")).set_name("@prelude").call(native)?;
-        let inputs = Inputs {
-            globals: made.raw_get("globals")?,
-            keys: lua.create_string("KEYS")?,
-            args: lua.create_string("ARGV")?,
-        };
-        let vm = Vm { run: made.raw_get("run")?, loading: made.raw_get("loading")?, inputs, lua };
+        let entrance = Entrance::new(&lua, &made.raw_get("handler")?, &made.raw_get("globals")?)?;
+        let vm = Vm { entrance, loading: made.raw_get("loading")?, lua };
         vm.lua.set_globals(made.raw_get("environment")?)?;
         vm.lua.set_named_registry_value("prelude", made)?;
         vm.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
@@ -133,22 +111,9 @@ impl Vm {
         self.lua.create_registry_value(function)
     }
 
-    /// A kept function, ready to be run.
-    ///
-    /// # Errors
-    /// When memory is short.
-    pub fn program(&self, function: &Handle, kind: Kind) -> Result<Program> {
-        Ok(self.program_of(self.lua.registry_value(function)?, kind))
-    }
-
-    /// A function, ready to be run.
-    pub fn program_of(&self, function: Function, kind: Kind) -> Program {
-        Program {
-            lua: self.lua.clone(),
-            run: self.run.clone(),
-            function,
-            inputs: (kind == Kind::Eval).then(|| self.inputs.clone()),
-        }
+    /// A kept function, ready to be run while it is kept.
+    pub fn program(&self, function: &Handle, kind: Kind) -> Program {
+        self.entrance.program(function.id(), kind)
     }
 
     /// Puts the globals for loading libraries in place, or takes them away.
@@ -157,33 +122,6 @@ impl Vm {
     /// When memory is short.
     pub fn set_loading(&self, on: bool) -> Result<()> {
         self.loading.call(on)
-    }
-}
-
-impl Program {
-    /// Runs it: whether it succeeded, and its result or its error.
-    ///
-    /// # Errors
-    /// When memory is short.
-    pub fn run<'k>(
-        &self,
-        keys: impl ExactSizeIterator<Item = &'k [u8]>,
-        args: impl ExactSizeIterator<Item = &'k [u8]>,
-    ) -> Result<(bool, Value)> {
-        let (keys, args) = (self.array(keys)?, self.array(args)?);
-        if let Some(inputs) = &self.inputs {
-            inputs.globals.raw_set(&inputs.keys, &keys)?;
-            inputs.globals.raw_set(&inputs.args, &args)?;
-        }
-        self.run.call((&self.function, keys, args))
-    }
-
-    fn array<'k>(&self, items: impl ExactSizeIterator<Item = &'k [u8]>) -> Result<Table> {
-        let table = self.lua.create_table_with_capacity(items.len(), 0)?;
-        for (i, item) in items.enumerate() {
-            table.raw_set(i + 1, self.lua.create_string(item)?)?;
-        }
-        Ok(table)
     }
 }
 

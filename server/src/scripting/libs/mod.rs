@@ -188,6 +188,8 @@ fn type_name(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::resp::OwnedArgv;
+    use crate::scripting::stack::Stack;
     use crate::scripting::vm::{Kind, Vm};
 
     /// What a script returns in an interpreter of its own: its value, or its error, as text.
@@ -201,8 +203,11 @@ mod tests {
     fn run_here(script: &str) -> String {
         let vm = Vm::new(Kind::Eval, false).unwrap();
         let text = format!("local ok, v = pcall(function() {script} end) return tostring(v)");
-        let program = vm.program_of(vm.compile(text.as_bytes()).unwrap(), Kind::Eval);
-        let (_, value) = program.run([].into_iter(), [].into_iter()).unwrap();
-        value.to_string().unwrap()
+        let function = vm.keep(vm.compile(text.as_bytes()).unwrap()).unwrap();
+        let (program, none) = (vm.program(&function, Kind::Eval), OwnedArgv::new([]));
+        let mut value = String::new();
+        let mut finish = |stack: Stack<'_>, _| value = String::from_utf8_lossy(stack.bytes(-1)).into_owned();
+        program.run(none.argv(), none.argv(), &mut finish).unwrap();
+        value
     }
 }
