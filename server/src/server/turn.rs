@@ -27,6 +27,9 @@ impl Server {
     /// One turn, waiting for `at_most`.
     pub fn turn(&mut self, events: &mut Vec<Readiness>, at_most: Duration) {
         self.before_wait();
+        if self.exit.is_some() {
+            return;
+        }
         let idle = self.clients.to_read.is_empty() && !self.eviction.due;
         let timeout = if idle { self.next_timer().min(at_most) } else { Duration::ZERO };
         self.stats.turn_ends();
@@ -145,6 +148,10 @@ impl Server {
             let took = began.elapsed();
             self.stats.turns.aof_us += took.as_micros() as u64;
             self.note_latency(Event::AofWrite, took);
+        }
+        if self.exit.is_some() {
+            // The append-only file failed its promise: nothing that rests on it leaves.
+            return;
         }
         self.serve_replicas();
         self.after_acknowledgement_if_any();

@@ -63,9 +63,14 @@ impl Server {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// Where a file in its directory is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// What a file in its directory holds, as text.
     pub fn read(&self, name: &str) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.dir.join(name)).unwrap()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.path(name)).unwrap()).into_owned()
     }
 
     /// The number of its process.

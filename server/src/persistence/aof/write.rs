@@ -45,7 +45,11 @@ impl Server {
                 );
             }
             aof.write_buffer(offset);
+            if policy == AppendFsync::Always && aof.error.is_some() {
+                self.drop_unwritten_clients();
+            }
         }
+        let aof = &mut self.persistence.aof;
         if !aof.unsynced || aof.error.is_some() {
             // A file that holds everything counts as flushed up to here.
             if !aof.unsynced && aof.buffer.is_empty() && !aof.fsyncing {
@@ -85,6 +89,21 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// With `always` an answer promises that the write is on disk. Whoever wrote what could not be brought there is not answered but
+    /// disconnected: the write may yet be kept, and nobody was told so.
+    fn drop_unwritten_clients(&mut self) {
+        let written = self.persistence.aof.written_offset;
+        let mut unwritten = Vec::new();
+        for client in self.clients.iter_mut() {
+            let wrote = client.last_write_offset > written && !client.is_primary() && !client.is_replica();
+            if wrote && client.reply.pending() > 0 {
+                client.reply.clear();
+                unwritten.push(client.slot);
+            }
+        }
+        self.clients.to_close.append(&mut unwritten);
     }
 
     /// A flush in the background ended.
