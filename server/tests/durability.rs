@@ -38,3 +38,18 @@ fn a_write_that_the_disk_does_not_confirm_is_not_answered() {
     assert!(writer.is_closed());
     server.wait();
 }
+
+#[test]
+fn a_write_answered_while_a_script_keeps_the_server_busy_is_on_disk() {
+    let server = Server::start(&ALWAYS);
+    let (mut writer, mut script, mut other) = (server.connect(), server.connect(), server.connect());
+    // Both are served in the turn after this one.
+    other.send(&["DEBUG", "SLEEP", "0.3"]);
+    std::thread::sleep(Duration::from_millis(100));
+    writer.send(&["SET", "answered", "1"]);
+    script.send(&["EVAL", "while true do end", "0"]);
+    assert_eq!(writer.answer(), "OK");
+    assert!(server.read("appendonlydir/appendonly.aof.1.incr.aof").contains("answered"));
+    assert_eq!(other.answer(), "OK");
+    check(&mut other, &[("SCRIPT KILL", "OK")]);
+}

@@ -94,8 +94,12 @@ impl Server {
             self.update_clock();
             events.retain(|e| matches!(e.token, Token::Listener(_) | Token::Client(_) | Token::Metrics(_)));
             self.serve_events(&events);
-            self.flush_output();
-            self.close_marked();
+            // Among those served are some of the turn that the script is part of: what they wrote comes first here, too.
+            self.flush_aof();
+            if self.exit.is_none() {
+                self.flush_output();
+                self.close_marked();
+            }
         }
         self.clock_us = now_us;
         self.keyspace.set_now_ms(now);
