@@ -315,3 +315,28 @@ fn a_primary_at_the_end_of_numbers_is_not_followed() {
     assert!(at(1000) > 1000);
     assert_eq!(at(u64::MAX), 0);
 }
+
+#[test]
+fn what_asks_for_nothing_counts_in_the_stream_and_in_the_file() {
+    let nothing: [&[u8]; 4] = [b"\r\n", b"\n\n", b"*0\r\n", b"*-1\r\n"];
+    let set = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+    let good = std::fs::read(data("stream/valkey-9.1-disk")).unwrap();
+    let offset_after = |more: &[u8]| {
+        let mut s = replica(DisklessLoad::Disabled);
+        s.follow(&[GREETING, &good, more].concat());
+        s.server.repl.history.offset
+    };
+    let before = offset_after(b"");
+    for empty in nothing {
+        for more in [[empty, set].concat(), [set, empty].concat()] {
+            assert_eq!(offset_after(&more), before + more.len() as u64, "{:?}", String::from_utf8_lossy(&more));
+            let mut s = InProcess::start("");
+            write_aof(&s, &[(MANIFEST.to_owned(), b"file 1 seq 1 type i\n".to_vec())], "", b"");
+            write_aof(&s, &[("1".to_owned(), more.clone())], "", b"");
+            assert_eq!(s.server.load_aof(), Ok(true));
+            assert_eq!(s.ask(&[b"GET", b"a"]), b"$1\r\n1\r\n");
+            let left = std::fs::read(s.dir().join("appendonlydir/1"));
+            assert!(left.is_ok_and(|left| left.starts_with(&more)), "{:?}", String::from_utf8_lossy(&more));
+        }
+    }
+}

@@ -576,7 +576,15 @@ impl Server {
         let limits = crate::resp::Limits { bulk: usize::MAX >> 1, authenticated: true };
         'stream: loop {
             match query.parse(limits) {
-                Ok(0) => break,
+                Ok(0) => {
+                    // They count: offsets are bytes of the stream.
+                    if !query.passed_over().is_empty() {
+                        let in_transaction = self.repl.link.as_ref().is_some_and(|link| link.in_transaction);
+                        self.count_streamed(query.passed_over(), in_transaction, client.db);
+                        query.drop_passed_over();
+                    }
+                    break;
+                }
                 Ok(_) => {}
                 Err(e) => {
                     log_warning!("Protocol error from PRIMARY: {}", e.0);

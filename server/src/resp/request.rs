@@ -187,7 +187,8 @@ impl QueryBuf {
         self.done = 0;
     }
 
-    /// Parses ahead up to a batch of commands; returns how many wait to be executed.
+    /// Parses ahead up to a batch of commands; returns how many wait to be executed. When none does, see to
+    /// [what was passed over](Self::passed_over).
     ///
     /// # Errors
     /// When the bytes are no request; what was parsed before them may still be executed.
@@ -242,6 +243,18 @@ impl QueryBuf {
         self.commands.get(self.next).map_or(&[], |c| &self.buf[self.done..c.end])
     }
 
+    /// Empty lines and arrays since the last command, when no command waits: they are part of the wire and ask for nothing.
+    pub fn passed_over(&self) -> &[u8] {
+        if self.next == self.commands.len() { &self.buf[self.done..self.parsed] } else { &[] }
+    }
+
+    /// Forgets what was passed over.
+    pub fn drop_passed_over(&mut self) {
+        if self.next == self.commands.len() {
+            self.done = self.parsed;
+        }
+    }
+
     fn view(&self, c: &Command) -> Argv<'_> {
         Argv::new(&self.buf[c.start..c.end], &self.spans[c.first_span..c.last_span], c.canonical)
     }
@@ -282,9 +295,6 @@ impl QueryBuf {
                     Some(n) if n > 10 && !limits.authenticated => return err("unauthenticated multibulk length"),
                     Some(n) if n <= 0 => {
                         self.parsed += next;
-                        if self.next == self.commands.len() {
-                            self.done = self.parsed;
-                        }
                         return Ok(true);
                     }
                     Some(n) => Partial { first_span: self.spans.len(), cursor: next, left: n as usize, bulk: None },
@@ -342,8 +352,6 @@ impl QueryBuf {
         if self.spans.len() > first_span {
             let last_span = self.spans.len();
             self.commands.push(Command { start: self.parsed, end, first_span, last_span, canonical });
-        } else if self.next == self.commands.len() {
-            self.done = end;
         }
         self.parsed = end;
     }
@@ -391,6 +399,22 @@ mod tests {
             }
         }
         out
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_part_of_the_wire() {
+        let mut query = QueryBuf::default();
+        let wire = b"\r\n*0\r\n*1\r\n$4\r\nPING\r\n";
+        query.push(wire);
+        query.push(b"*-1\r\n\n*1\r\n$4");
+        assert_eq!(query.parse(OPEN), Ok(1));
+        assert_eq!(query.current_wire(), wire);
+        assert!(query.passed_over().is_empty());
+        assert_eq!(query.advance(), wire.len());
+        assert_eq!(query.parse(OPEN), Ok(0));
+        assert_eq!(query.passed_over(), b"*-1\r\n\n");
+        query.drop_passed_over();
+        assert_eq!(query.unexecuted(), b"*1\r\n$4");
     }
 
     #[test]

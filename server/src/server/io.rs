@@ -196,6 +196,7 @@ impl Server {
                 Limits { bulk: self.config.proto_max_bulk_len as usize, authenticated: !self.must_log_in(client) };
             let parsed = query.parse(limits);
             if matches!(parsed, Ok(0)) {
+                query.drop_passed_over();
                 break;
             }
             self.update_clock();

@@ -214,6 +214,11 @@ impl Server {
                 // What was understood before it comes first, so that the place is told where it is.
                 Err(e) if loader.input.current().is_none() => return Err(e.0),
                 Ok(0) => {
+                    loader.at += loader.input.passed_over().len() as u64;
+                    loader.input.drop_passed_over();
+                    if client.transaction.is_none() {
+                        loader.commit();
+                    }
                     let n = file.read(&mut piece).map_err(|e| e.to_string())?;
                     if n == 0 {
                         return Ok(());
