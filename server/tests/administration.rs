@@ -409,3 +409,13 @@ fn after_flushall_no_replica_waits_for_what_was_there_before() {
     client.ask_until("INFO persistence", "rdb_bgsave_in_progress:0");
     client.ask_until("INFO replication", "connected_slaves:0");
 }
+
+#[test]
+fn a_lag_of_nought_asks_for_no_replicas() {
+    let server = Server::start(&["--min-replicas-to-write", "1"]);
+    let mut client = server.connect();
+    assert!(client.ask("SET key value").starts_with("-NOREPLICAS"));
+    check(&mut client, &[("CONFIG SET min-replicas-max-lag 0", "OK"), ("SET key value", "OK")]);
+    check(&mut client, &[("CONFIG SET min-replicas-max-lag 10", "OK")]);
+    assert!(client.ask("SET key value").starts_with("-NOREPLICAS"));
+}

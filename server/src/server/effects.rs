@@ -320,7 +320,9 @@ impl Server {
         if flags.contains(Flags::WRITE) {
             self.persistence.check_disk(self)?;
         }
-        if self.is_primary() && self.config.min_replicas_to_write > 0 && flags.contains(Flags::WRITE) {
+        // Either of the two turns it off.
+        let counts = self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0;
+        if self.is_primary() && counts && flags.contains(Flags::WRITE) {
             let good = self.repl.good_replicas(self);
             if good < self.config.min_replicas_to_write as usize {
                 return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write."));
