@@ -70,7 +70,9 @@ impl Server {
         self.pause(Reason::Failover, Scope::Writes, i64::MAX);
         // Whoever is in sync says so at once, not at its next tick.
         self.repl.ask_for_acks = true;
-        self.failover_progress();
+        // Not before the end of the turn: the transaction that this command is part of may have more to write, and what it
+        // has written is not in the stream yet.
+        self.note_acknowledgement();
         Ok(())
     }
 
