@@ -411,6 +411,22 @@ fn after_flushall_no_replica_waits_for_what_was_there_before() {
 }
 
 #[test]
+fn replication_commands_are_refused_in_valkeys_words() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("WAIT -1 0", ":0"),
+            ("WAITAOF 2 0 0", "-ERR value is out of range, value must between 0 and 1"),
+            ("FAILOVER FORCE", "-ERR FAILOVER requires connected replicas."),
+            ("FAILOVER TO 127.0.0.1 999999", "-ERR FAILOVER requires connected replicas."),
+            ("FAILOVER ABORT FORCE", "-ERR syntax error"),
+            ("FAILOVER FORCE ABORT", "-ERR syntax error"),
+        ],
+    );
+}
+
+#[test]
 fn a_lag_of_nought_asks_for_no_replicas() {
     let server = Server::start(&["--min-replicas-to-write", "1"]);
     let mut client = server.connect();

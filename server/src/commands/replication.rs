@@ -265,10 +265,11 @@ fn role(ctx: &mut Ctx<'_>) -> CommandResult {
 fn wait(ctx: &mut Ctx<'_>) -> CommandResult {
     if !ctx.server.is_primary() {
         return Err(CommandError::fixed(
-            "ERR WAIT cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+            "ERR WAIT cannot be used with replica instances. Please also note that if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
         ));
     }
-    let wanted = ctx.natural(1)?;
+    // Fewer than none are there at once.
+    let wanted = usize::try_from(ctx.int(1)?).unwrap_or(0);
     let deadline = ctx.deadline_ms(2)?;
     let offset = ctx.client.last_write_offset;
     let have = ctx.server.repl.count_acknowledged(&ctx.server.clients, offset);
@@ -288,7 +289,7 @@ pub const NO_FILE: CommandError =
 fn waitaof(ctx: &mut Ctx<'_>) -> CommandResult {
     let local = ctx.int(1)?;
     if !(0..=1).contains(&local) {
-        return Err(CommandError::fixed("ERR value is out of range, must be between 0 and 1"));
+        return Err(CommandError::fixed("ERR value is out of range, value must between 0 and 1"));
     }
     let replicas = ctx.natural(2).map_err(|_| NOT_POSITIVE)?;
     let deadline = ctx.deadline_ms(3)?;
@@ -330,10 +331,10 @@ fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
             abort = true;
         } else if ctx.is(i, "to") && target.is_none() && i + 2 < ctx.argc() {
             let port = ctx.int(i + 2)?;
-            let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
-            target = Some((host_of(ctx.arg(i + 1))?, port));
+            // No replica has a port that is none.
+            target = Some((host_of(ctx.arg(i + 1))?, u16::try_from(port).unwrap_or(0)));
             i += 2;
-        } else if ctx.is(i, "force") && !force && target.is_some() {
+        } else if ctx.is(i, "force") && !force {
             force = true;
         } else {
             return Err(SYNTAX);
@@ -341,7 +342,7 @@ fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
         i += 1;
     }
     if abort {
-        if target.is_some() || timeout.is_some() {
+        if target.is_some() || timeout.is_some() || force {
             return Err(SYNTAX);
         }
         if ctx.server.repl.failover.is_none() {
@@ -350,11 +351,6 @@ fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
         ctx.server.abort_failover("Failover manually aborted");
         ctx.reply().ok();
         return Ok(());
-    }
-    if force && (target.is_none() || timeout.is_none()) {
-        return Err(CommandError::fixed(
-            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
-        ));
     }
     ctx.server.start_failover(target, force, timeout)?;
     ctx.reply().ok();

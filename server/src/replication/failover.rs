@@ -52,6 +52,11 @@ impl Server {
         if self.repl.replicas.is_empty() {
             return Err(CommandError::fixed("ERR FAILOVER requires connected replicas."));
         }
+        if force && (target.is_none() || timeout_ms.is_none()) {
+            return Err(CommandError::fixed(
+                "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+            ));
+        }
         if let Some((host, port)) = &target {
             let Some(client) = self.find_replica(host, *port).and_then(|id| self.clients.by_id(id)) else {
                 return Err(CommandError::fixed("ERR FAILOVER target HOST and PORT is not a replica."));
