@@ -1,4 +1,4 @@
-//! With `appendfsync always` an answer says that the write is on disk. What can't be brought there is not answered.
+//! What an answer says of the disk: with `appendfsync always` that the write is there; else that it can be expected to get there.
 
 mod support;
 
@@ -37,6 +37,23 @@ fn a_write_that_the_disk_does_not_confirm_is_not_answered() {
     writer.send(&["SET", "key", "2"]);
     assert!(writer.is_closed());
     server.wait();
+}
+
+#[test]
+fn what_could_not_be_flushed_is_not_made_good_by_a_later_write() {
+    let options = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+    let (primary, replica) = (Server::start(&options), Server::start(&[]));
+    let mut client = primary.connect();
+    append_to("/dev/null", &primary, &mut client);
+    replica.connect().ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    replica.connect().ask_until("INFO replication", "master_link_status:up");
+    client.ask_until("SET key value", "-MISCONF");
+    // The primary writes to its replicas, and so to its file, on its own.
+    for _ in 0..25 {
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(client.ask("SET key value").starts_with("-MISCONF"));
+    }
+    check(&mut client, &[("CONFIG SET appendonly no", "OK"), ("SET key value", "OK")]);
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub struct Aof {
     pub base_size: u64,
     /// Why the file can't be written.
     error: Option<String>,
+    /// Why what it holds did not reach the disk. A later flush may succeed without it, so only another file ends this.
+    flush_error: Option<String>,
     /// Whether the last rewrite succeeded.
     pub last_rewrite_ok: bool,
     /// Seconds that it took; -1: none yet.
@@ -110,9 +112,9 @@ impl Aof {
         self.buffer.len()
     }
 
-    /// Whether the last write succeeded.
+    /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<&str> {
-        self.error.as_deref()
+        self.error.as_deref().or(self.flush_error.as_deref())
     }
 
     /// Rewrites that failed in a row.

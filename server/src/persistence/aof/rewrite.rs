@@ -242,7 +242,7 @@ impl Server {
         self.persistence.aof.state = State::Off;
         self.persistence.aof.file = None;
         self.persistence.aof.buffer.clear();
-        self.persistence.aof.error = None;
+        (self.persistence.aof.error, self.persistence.aof.flush_error) = (None, None);
         // What it held says nothing about the history that the next file is of.
         self.persistence.aof.begin_at(0);
         if self.persistence.child.as_ref().is_some_and(|c| matches!(c.purpose, Purpose::AofRewrite)) {

@@ -50,7 +50,7 @@ impl Server {
             }
         }
         let aof = &mut self.persistence.aof;
-        if !aof.unsynced || aof.error.is_some() {
+        if !aof.unsynced || aof.write_error().is_some() {
             // A file that holds everything counts as flushed up to here.
             if !aof.unsynced && aof.buffer.is_empty() && !aof.fsyncing {
                 aof.fsynced_offset = aof.fsynced_offset.max(offset);
@@ -120,7 +120,7 @@ impl Server {
             }
             Err(e) => {
                 log_warning!("Fail to fsync the AOF file: {e}");
-                aof.error = Some(e.to_string());
+                aof.flush_error = Some(e.to_string());
                 aof.unsynced = true;
             }
         }
@@ -212,7 +212,7 @@ impl Aof {
         self.file = Some(file);
         self.file_number += 1;
         self.fsyncing = false;
-        self.error = None;
+        (self.error, self.flush_error) = (None, None);
     }
 
     /// Writes the buffer. What can't be written stays, and is tried again in the next turn.
