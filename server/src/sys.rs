@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::AtomicPtr;
@@ -86,6 +87,13 @@ pub fn fork() -> io::Result<Fork> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit ends the process; nothing of it is used afterwards.
     unsafe { libc::_exit(code) }
+}
+
+/// Closes a descriptor in a forked child. The parent's stays open.
+pub fn close_in_child(fd: BorrowedFd<'_>) {
+    // SAFETY: its owner is a copy of the parent's that no code of the child uses, and that is never dropped: the child ends
+    // with `exit_now`.
+    unsafe { libc::close(fd.as_raw_fd()) };
 }
 
 /// Asks the kernel to kill this process when its parent dies.

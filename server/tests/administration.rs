@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use support::{Server, check};
 
@@ -434,4 +435,30 @@ fn a_lag_of_nought_asks_for_no_replicas() {
     check(&mut client, &[("CONFIG SET min-replicas-max-lag 0", "OK"), ("SET key value", "OK")]);
     check(&mut client, &[("CONFIG SET min-replicas-max-lag 10", "OK")]);
     assert!(client.ask("SET key value").starts_with("-NOREPLICAS"));
+}
+
+#[test]
+fn a_child_leaves_the_port_to_the_servers_successor() {
+    let server = Server::start(&["--rdb-key-save-delay", "10000000"]);
+    check(&mut server.connect(), &[("SET key value", "OK"), ("BGSAVE", "Background saving started")]);
+    let pid = server.pid();
+    let read = |path: String| std::fs::read_to_string(path).unwrap();
+    let child = read(format!("/proc/{pid}/task/{pid}/children")).trim().to_owned();
+    let (end, listening) = (format!(":{:04X}", server.port()), "0A");
+    let sockets = read("/proc/net/tcp".to_owned());
+    let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let socket = fields.into_iter().find(|f| f[1].ends_with(&end) && f[3] == listening).unwrap();
+    let socket = format!("socket:[{}]", socket[9]);
+    let holds = |pid: &str| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|open| open.as_os_str() == socket.as_str())
+    };
+    assert!(holds(&pid.to_string()));
+    for _ in 0..1000 {
+        if !holds(&child) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the child holds the port");
 }

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use super::snapshot::Format;
+use crate::net::listener::Listener;
 use crate::replication::ReplId;
 use crate::sys::{self, Fork};
 
@@ -102,6 +103,7 @@ impl Child {
     pub fn spawn(
         purpose: Purpose,
         dirty: u64,
+        listeners: &[Listener],
         body: impl FnOnce(&Reporter) -> Result<(), String>,
     ) -> io::Result<(Child, u64)> {
         let (read, write) =
@@ -110,6 +112,8 @@ impl Child {
         match sys::fork()? {
             Fork::Child => {
                 sys::die_with_parent();
+                // A large child takes its time to die, and the server's successor wants the port.
+                listeners.iter().for_each(|listener| sys::close_in_child(listener.as_fd()));
                 sys::default_signals();
                 crate::log::set_role(crate::log::Role::Child);
                 crate::server::oom::of_child();

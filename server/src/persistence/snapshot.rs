@@ -124,7 +124,9 @@ impl Server {
         self.persistence.rdb.last_try = self.now_ms() / 1000;
         let spawned = {
             let this = &*self;
-            Child::spawn(purpose, this.keyspace.dirty(), |reporter| this.write_snapshot(target, format, reporter))
+            Child::spawn(purpose, this.keyspace.dirty(), &this.listeners, |reporter| {
+                this.write_snapshot(target, format, reporter)
+            })
         };
         let (mut child, fork_us) = spawned.inspect_err(|e| {
             log_warning!("Can't save in background: fork: {e}");

@@ -35,7 +35,9 @@ impl Server {
         self.persistence.aof.rewrite_as_rdb = self.config.aof_use_rdb_preamble;
         let spawned = {
             let this = &*self;
-            Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), |reporter| this.write_base(reporter))
+            Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), &this.listeners, |reporter| {
+                this.write_base(reporter)
+            })
         };
         let (child, fork_us) =
             spawned.map_err(|e| format!("Can't rewrite append only file in background: fork: {e}"))?;
