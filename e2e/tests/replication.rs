@@ -283,23 +283,6 @@ fn failover_hands_over_without_a_full_sync_and_in_both_directions_with_valkey() 
 }
 
 #[test]
-fn a_failover_takes_along_what_its_own_transaction_writes() {
-    let first = Server::start(Program::Ours, &["save \"\"", "repl-diskless-sync-delay 0"]).unwrap();
-    let second = Server::start(Program::Ours, &["save \"\""]).unwrap();
-    second.follow(&first).unwrap();
-    let mut client = first.client().unwrap();
-    client.line("WAIT 1 0").unwrap();
-    for line in ["MULTI", "SET before yes", "FAILOVER", "SET after yes"] {
-        client.line(line).unwrap();
-    }
-    assert_eq!(client.line("EXEC").unwrap().items().unwrap().len(), 3);
-    second.wait_info("role", "master").unwrap();
-    first.wait_info("master_link_status", "up").unwrap();
-    assert_same(&second, &first);
-    assert_eq!(second.line("EXISTS before after").unwrap(), Reply::Int(2));
-}
-
-#[test]
 fn wait_tells_how_many_replicas_hold_the_write() {
     let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();

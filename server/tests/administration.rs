@@ -462,3 +462,17 @@ fn a_child_leaves_the_port_to_the_servers_successor() {
     }
     panic!("the child holds the port");
 }
+
+#[test]
+fn a_failover_takes_along_what_its_own_transaction_writes() {
+    let (first, second) = (Server::start(&["--repl-diskless-sync-delay", "0"]), Server::start(&[]));
+    let (mut to_first, mut to_second) = (first.connect(), second.connect());
+    to_second.ask(&format!("REPLICAOF 127.0.0.1 {}", first.port()));
+    to_first.ask_until("INFO replication", "state=online");
+    let queued = |command| (command, "QUEUED");
+    check(&mut to_first, &[("MULTI", "OK"), queued("SET before 1"), queued("FAILOVER"), queued("SET after 1")]);
+    check(&mut to_first, &[("EXEC", "[OK, OK, OK]")]);
+    to_first.ask_until("INFO replication", "master_link_status:up");
+    check(&mut to_second, &[("EXISTS before after", ":2")]);
+    assert!(to_second.ask("INFO replication").contains("role:master"));
+}
