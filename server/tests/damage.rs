@@ -340,3 +340,30 @@ fn what_asks_for_nothing_counts_in_the_stream_and_in_the_file() {
         }
     }
 }
+
+#[test]
+fn the_end_of_an_append_only_file_is_the_backlog_of_who_loads_it() {
+    let id = "0123456789abcdef0123456789abcdef01234567";
+    let set = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+    let transaction = format!("*1\r\n$5\r\nMULTI\r\n{set}{set}*1\r\n$4\r\nEXEC\r\n");
+    let half = "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na";
+    let (on, end) = (1000 + set.len(), 1000 + set.len() + transaction.len());
+    for (file, start, held) in [
+        (format!("{set}#REPL:{id}:1000\r\n{set}{transaction}"), 1000, format!("{set}{transaction}")),
+        (
+            format!("#REPL:{id}:1000\r\n{set}#TS:5\r\n#REPL:{id}:{on}\r\n{transaction}{half}"),
+            1000,
+            format!("{set}{transaction}"),
+        ),
+        // What only replicas need is not in the file.
+        (format!("#REPL:{id}:5\r\n{set}#REPL:{id}:{on}\r\n{transaction}"), on, transaction.clone()),
+    ] {
+        let mut s = InProcess::start("");
+        write_aof(&s, &[(MANIFEST.to_owned(), b"file 1 seq 1 type i\n".to_vec())], "", b"");
+        write_aof(&s, &[("1".to_owned(), file.clone().into_bytes())], "", b"");
+        assert_eq!(s.server.load_aof(), Ok(true));
+        let backlog = s.server.repl.buffer.as_ref().unwrap();
+        assert_eq!((backlog.history_start(), backlog.end()), (start as u64, end as u64), "{file}");
+        assert_eq!(backlog.copy(start as u64), held.as_bytes(), "{file}");
+    }
+}

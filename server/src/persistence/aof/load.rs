@@ -14,6 +14,7 @@ use crate::commands::dispatch::call;
 use crate::commands::table;
 use crate::persistence::load::Into as LoadInto;
 use crate::persistence::rdb::format::Magic;
+use crate::replication::backlog::ReplBuffer;
 use crate::replication::{Position, ReplId};
 use crate::resp::{Limits, QueryBuf};
 use crate::server::Server;
@@ -156,13 +157,24 @@ impl Server {
         let mut magic = [0u8; 6];
         let got = file.read(&mut magic).map_err(|e| format!("Reading {name}: {e}"))?;
         std::io::Seek::rewind(&mut file).map_err(|e| format!("Reading {name}: {e}"))?;
-        let mut loader = Loader { input: QueryBuf::default(), at: 0, whole: 0, db: None, position: *position };
+        let mut loader = Loader {
+            input: QueryBuf::default(),
+            at: 0,
+            whole: 0,
+            db: None,
+            position: *position,
+            held: Vec::new(),
+            recent: None,
+            recent_size: self.config.repl_backlog_size,
+        };
+        loader.begin_recent();
         if Magic::begins(&magic[..got]) {
             log_notice!("Reading RDB base file on AOF loading...");
             let summary = self.load_rdb(&mut file, len, LoadInto::Present).map_err(|e| {
                 format!("Error reading the RDB preamble of the AOF file {name}, AOF loading aborted: {e}")
             })?;
             loader.position = self.loaded_position.take();
+            loader.begin_recent();
             loader.at = summary.bytes;
             loader.whole = summary.bytes;
             loader.input.push(&summary.rest);
@@ -170,6 +182,10 @@ impl Server {
         let outcome = self.load_commands(&mut file, &mut loader);
         // The file's bytes are the stream's: what they selected is what the stream has selected.
         *position = loader.position.map(|p| Position { stream_db: loader.db.or(p.stream_db), ..p });
+        // A primary that was killed may have written more than it had sent: so the end of the file is the backlog.
+        if last && self.repl.buffer.is_none() {
+            self.repl.buffer = loader.recent.take().filter(|recent| position.is_some_and(|p| p.offset == recent.end()));
+        }
         match outcome {
             Ok(()) if loader.whole == len => Ok(len),
             Ok(()) => self.cut_tail(path, len, loader.whole, last),
@@ -215,6 +231,7 @@ impl Server {
                 Err(e) if loader.input.current().is_none() => return Err(e.0),
                 Ok(0) => {
                     loader.at += loader.input.passed_over().len() as u64;
+                    loader.hold_passed_over();
                     loader.input.drop_passed_over();
                     if client.transaction.is_none() {
                         loader.commit();
@@ -249,6 +266,7 @@ impl Server {
             if client.is_closing() {
                 return Err("a command closed the connection".to_owned());
             }
+            loader.hold_current();
             loader.at += loader.input.advance() as u64;
             if client.transaction.is_none() {
                 loader.commit();
@@ -272,6 +290,11 @@ struct Loader {
     whole: u64,
     /// What `whole` stands for.
     position: Option<Position>,
+    /// The stream's bytes from `whole` to `at`.
+    held: Vec<u8>,
+    /// The stream's bytes up to `whole`, as many as a backlog holds, without a gap.
+    recent: Option<ReplBuffer>,
+    recent_size: u64,
 }
 
 impl Loader {
@@ -281,17 +304,47 @@ impl Loader {
             position.offset += self.at - self.whole;
         }
         self.whole = self.at;
+        if let Some(recent) = &mut self.recent {
+            recent.append(&self.held);
+            recent.trim(None);
+        }
+        self.held.clear();
+    }
+
+    fn hold_current(&mut self) {
+        if self.recent.is_none() {
+            return;
+        }
+        self.held.extend_from_slice(self.input.current_wire());
+    }
+
+    fn hold_passed_over(&mut self) {
+        if self.recent.is_none() {
+            return;
+        }
+        self.held.extend_from_slice(self.input.passed_over());
+    }
+
+    /// The stream goes on at `position`, whatever came before it.
+    fn begin_recent(&mut self) {
+        self.recent = self.position.map(|p| ReplBuffer::new(p.offset, self.recent_size));
     }
 
     /// An annotation: a line that begins with `#`. It may say what the position is.
     fn annotated(&mut self, text: &[u8]) {
         let Some(rest) = text.strip_prefix(b"#REPL:") else { return };
         let colon = rest.iter().position(|c| *c == b':');
+        let id_before = self.position.map(|p| p.id);
         self.position = colon.and_then(|c| {
             let id = <ReplId>::try_from(&rest[..c]).ok()?;
             // An offset is a positive number of 63 bits: the bytes that follow can be added to it.
             let offset: i64 = std::str::from_utf8(&rest[c + 1..]).ok()?.parse().ok()?;
             Some(Position { id, offset: u64::try_from(offset).ok()?, stream_db: None })
         });
+        // What only replicas need is not in the file: it leaves gaps.
+        let end = self.recent.as_ref().map(ReplBuffer::end);
+        if end.is_none() || end != self.position.map(|p| p.offset) || id_before != self.position.map(|p| p.id) {
+            self.begin_recent();
+        }
     }
 }
