@@ -328,7 +328,6 @@ fn scripts_are_found_by_digest_until_they_are_flushed() {
             (&format!("SCRIPT EXISTS {digest} x"), "[:1, :0]"),
             ("SCRIPT FLUSH ASYNC", "OK"),
             (&format!("EVALSHA {digest} 0 x"), "-NOSCRIPT No matching script."),
-            ("SCRIPT DEBUG YES", "-ERR This server does not debug scripts"),
         ],
     );
 }

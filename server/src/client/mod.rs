@@ -77,6 +77,10 @@ bitflags! {
         const TRACKING_BROKEN = 1 << 23;
         /// In the broadcasting mode.
         const TRACKING_BROADCAST = 1 << 24;
+        /// SCRIPT DEBUG: its next EVAL runs in the debugger.
+        const DEBUGS_SCRIPTS = 1 << 25;
+        /// SCRIPT DEBUG SYNC: in the server itself, not in a child.
+        const DEBUGS_IN_SYNC = 1 << 26;
     }
 }
 

@@ -3,9 +3,11 @@
 use super::config::container;
 use super::error::wrong_arity;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys, help};
+use crate::client::ClientFlags;
 use crate::resp::Argv;
 use crate::scripting::api::sha1_hex;
 use crate::scripting::cache::Digest;
+use crate::scripting::debugger;
 use crate::scripting::flags::{ScriptFlags, of_script};
 use crate::scripting::run::{Run, keys};
 use crate::scripting::vm::Kind;
@@ -40,8 +42,8 @@ pub const COMMANDS: &[Command] = &[
         .subcommands(&[
             Command::new("debug", -3, Group::Scripting, debug)
                 .flags(Flags::NOSCRIPT)
-                .usage("(YES|SYNC|NO)")
-                .doc("3.2.0", "Would debug scripts, which this server does not do."),
+                .usage("(YES|SYNC|NO) [<engine>]")
+                .doc("3.2.0", "Has the next EVAL of this client run in the debugger."),
             Command::new("exists", -3, Group::Scripting, exists)
                 .flags(CACHE)
                 .usage("<sha1> [<sha1> ...]")
@@ -90,6 +92,13 @@ fn digest(text: &[u8]) -> Option<Digest> {
 
 fn eval(ctx: &mut Ctx<'_>) -> CommandResult {
     show_monitors(ctx);
+    if ctx.client.flags.contains(ClientFlags::DEBUGS_SCRIPTS) {
+        return debugger::run(ctx, run_text);
+    }
+    run_text(ctx)
+}
+
+fn run_text(ctx: &mut Ctx<'_>) -> CommandResult {
     let body = ctx.arg(1);
     let keys = keys(ctx.int(2)?, ctx.argc())?;
     let digest = sha1_hex(body);
@@ -101,6 +110,9 @@ fn eval(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn evalsha(ctx: &mut Ctx<'_>) -> CommandResult {
     show_monitors(ctx);
+    if ctx.client.flags.contains(ClientFlags::DEBUGS_SCRIPTS) {
+        return Err(CommandError::fixed("ERR Please use EVAL instead of EVALSHA for debugging"));
+    }
     let digest = digest(ctx.arg(1)).ok_or(NO_SCRIPT)?;
     let keys = keys(ctx.int(2)?, ctx.argc())?;
     run(ctx, digest, keys)
@@ -203,15 +215,31 @@ pub(super) fn kill(ctx: &mut Ctx<'_>, is_eval: bool) -> CommandResult {
 }
 
 fn debug(ctx: &mut Ctx<'_>) -> CommandResult {
-    if ctx.argc() != 3 {
-        return Err(wrong_arity("script|debug"));
+    if ctx.reply().pending() > 0 {
+        return Err(CommandError::fixed("ERR SCRIPT DEBUG must be called outside a pipeline"));
     }
-    if ctx.is(2, "no") {
-        ctx.reply().ok();
-        return Ok(());
+    match ctx.argc() {
+        3 => {}
+        4 if ctx.is(3, "lua") => {}
+        4 => {
+            return Err(CommandError::text(format!(
+                "ERR No scripting engine found with name '{}' to enable debug",
+                String::from_utf8_lossy(ctx.arg(3))
+            )));
+        }
+        _ => return Err(wrong_arity("script|debug")),
     }
-    if ctx.is(2, "yes") || ctx.is(2, "sync") {
-        return Err(CommandError::fixed("ERR This server does not debug scripts"));
-    }
-    Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
+    let wanted = if ctx.is(2, "no") {
+        ClientFlags::empty()
+    } else if ctx.is(2, "yes") {
+        ClientFlags::DEBUGS_SCRIPTS
+    } else if ctx.is(2, "sync") {
+        ClientFlags::DEBUGS_SCRIPTS | ClientFlags::DEBUGS_IN_SYNC
+    } else {
+        return Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    };
+    ctx.client.flags -= ClientFlags::DEBUGS_SCRIPTS | ClientFlags::DEBUGS_IN_SYNC;
+    ctx.client.flags |= wanted;
+    ctx.reply().ok();
+    Ok(())
 }

@@ -145,9 +145,7 @@ impl Server {
     /// # Errors
     /// When the report pipe can't be watched; the child runs nevertheless.
     pub fn adopt_child(&mut self, child: Child, fork_us: u64) -> io::Result<()> {
-        self.stats.forks += 1;
-        self.stats.latest_fork_us = fork_us;
-        self.note_latency(crate::server::latency::Event::Fork, std::time::Duration::from_micros(fork_us));
+        self.forked(std::time::Duration::from_micros(fork_us));
         self.note_child(true);
         let watched = self.poll.add(child.report_fd(), Token::Child, Interest::Read);
         self.persistence.child = Some(child);
@@ -155,6 +153,13 @@ impl Server {
             crate::sys::kill(std::process::id() as i32, libc::SIGSTOP);
         }
         watched
+    }
+
+    /// Takes note of a fork and of how long it took.
+    pub fn forked(&mut self, took: std::time::Duration) {
+        self.stats.forks += 1;
+        self.stats.latest_fork_us = took.as_micros() as u64;
+        self.note_latency(crate::server::latency::Event::Fork, took);
     }
 
     /// In the child: serialises the data set.

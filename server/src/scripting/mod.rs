@@ -7,11 +7,13 @@
 //! ([`to_reply`]), Lua's own [`stack`] is worked on; elsewhere it is the binding.
 //!
 //! A script runs inside the command that called it, on the data thread, and the server is lent to it for that time ([`lend`]).
-//! Every so many instructions a hook looks whether it has become too long ([`run`]).
+//! Every so many instructions a hook looks whether it has become too long ([`run`]). A client may have one stop at each line
+//! ([`debugger`]).
 
 pub mod api;
 pub mod cache;
 pub mod call;
+pub mod debugger;
 pub mod flags;
 mod from_reply;
 mod invoke;

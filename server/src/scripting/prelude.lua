@@ -5,7 +5,7 @@
 -- to be written to; functions that look at tables without metamethods are told where the contents are.
 
 local native = ...
-local debug_info = debug.getinfo
+local debug_info, getlocal = debug.getinfo, debug.getlocal
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
 local next, pairs, pcall, xpcall = next, pairs, pcall, xpcall
 local rawget, rawset, setmetatable, getmetatable = rawget, rawset, setmetatable, getmetatable
@@ -318,4 +318,7 @@ return {
   globals = globals,
   environment = environment,
   names = native.names,
+  -- For the debugger.
+  server = server,
+  getlocal = getlocal,
 }

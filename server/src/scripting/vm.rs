@@ -15,7 +15,7 @@ const INSTRUCTIONS: u32 = 100_000;
 const LONGEST: usize = 1 << 30;
 /// Names of programs in error messages. The interpreter's parser (5.1.5) does not protect the string that it makes of such a name
 /// from its own garbage collector; where an equal one is in use, it uses that. So these are kept for ever.
-const SCRIPT: &str = "@user_script";
+pub const SCRIPT: &str = "@user_script";
 const FUNCTION: &str = "@user_function";
 
 /// What an interpreter is for.
@@ -61,13 +61,34 @@ impl Vm {
         let vm = Vm { entrance, loading: made.raw_get("loading")?, lua };
         vm.lua.set_globals(made.raw_get("environment")?)?;
         vm.lua.set_named_registry_value("prelude", made)?;
-        vm.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
-            lend::with(|call| call.tick()).unwrap_or(Ok(())).map(|()| VmState::Continue)
-        })?;
+        vm.watch()?;
         // A cycle begins when a fifth has come to what the last one left, and ends soon: scripts leave little, and much garbage.
         vm.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(120).step_multiplier(500)));
         vm.lua.gc_collect()?;
         Ok(vm)
+    }
+
+    /// Has the clock looked at every so many instructions.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn watch(&self) -> Result<()> {
+        self.lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), |_, _| {
+            lend::with(|call| call.tick()).unwrap_or(Ok(())).map(|()| VmState::Continue)
+        })
+    }
+
+    /// The interpreter itself.
+    pub fn lua(&self) -> &Lua {
+        &self.lua
+    }
+
+    /// What the prelude made.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn made(&self) -> Result<Table> {
+        self.lua.named_registry_value("prelude")
     }
 
     /// Bytes that it holds.
