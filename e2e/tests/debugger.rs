@@ -1,5 +1,10 @@
 //! Debugging sessions of scripts, beside those of the real server: the same commands have the same answers.
 
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use valkey_repl_e2e::programs;
 use valkey_repl_e2e::resp::{Client, Reply};
 use valkey_repl_e2e::server::{Program, Server};
 
@@ -176,4 +181,40 @@ fn who_may_debug_what_is_as_in_the_real_server() {
         answers.join("\n")
     });
     assert_eq!(ours, real);
+}
+
+/// What a command line shows of its input's commands and of what becomes of the script.
+fn command_line(cli: &Path, server: &Server, args: &[&str], input: &str) -> String {
+    assert!(server.client().unwrap().cmd(&["FLUSHALL"]).unwrap().is_ok());
+    let mut command = Command::new(cli);
+    command.args(["-p", &server.port().to_string()]).args(args).env_remove("TERM");
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let out = process.wait_with_output().unwrap();
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn our_command_line_debugs_as_the_real_one_does() {
+    let server = Server::start::<&str>(Program::Ours, &[]).unwrap();
+    let clis = [
+        programs::ours("valkey-repl-server", "valkey-cli").unwrap(),
+        programs::peer("valkey-9.1", "valkey-cli").unwrap(),
+    ];
+    let scripts = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = scripts.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good", "local a = KEYS[1] .. ARGV[1]\nredis.call('set', 'changed', a)\nreturn {a, 2}");
+    let bad = file("bad", "this is no script");
+    let steps = "help\np\nn\ne a  ..  'x'\neval return  'two  blanks'\nr get changed\ns\nrestart\nc\nget changed\nquit\nget x\n";
+    for args in [&["--ldb"][..], &["--ldb-sync-mode"]] {
+        for script in [&good, &bad] {
+            let args = [args, &["--eval", script, "key", ",", "arg"]].concat();
+            let [ours, real] = clis.each_ref().map(|cli| command_line(cli, &server, &args, steps));
+            assert_eq!(ours, real, "{args:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection::{Family, Target};
+use super::debugger::Kind;
 use super::format::{Format, Output};
 use super::tls::TlsOptions;
 use super::{quote, uri};
@@ -131,6 +132,8 @@ pub struct Options {
     pub verbose: bool,
     /// Mode.
     pub mode: Mode,
+    /// Debug the script of `--eval`.
+    pub debug: Option<Kind>,
     /// Keys to look at, as for SCAN's MATCH.
     pub pattern: Option<Vec<u8>>,
     /// SCAN's COUNT.
@@ -172,6 +175,7 @@ impl Options {
             follow_redirects: false,
             verbose: false,
             mode: Mode::Commands,
+            debug: None,
             pattern: None,
             count: 10,
             key_type: None,
@@ -261,6 +265,9 @@ pub fn parse(args: &[OsString], tty: bool) -> Result<Request, String> {
     if options.socket.is_some() && options.follow_redirects {
         return Err("Options -c and -s are mutually exclusive.".to_owned());
     }
+    if options.debug.is_some() && !matches!(options.mode, Mode::Eval(_)) {
+        return Err("Options --ldb and --ldb-sync-mode require --eval.".to_owned());
+    }
     options.warn_password = options.password.is_some() && !no_warning;
     let command = rest.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     Ok(Request::Run(Box::new(options), command))
@@ -271,9 +278,6 @@ fn refuse_missing_feature(name: &str) -> Result<(), String> {
         return Err(format!("Option {name} is not supported: this valkey-cli does not manage clusters."));
     }
     match name {
-        "--ldb" | "--ldb-sync-mode" => {
-            Err(format!("Option {name} is not supported: this valkey-cli has no Lua debugger."))
-        }
         "--rdma" | "--mptcp" => Err(format!("Option {name} is not supported: this valkey-cli connects by TCP only.")),
         _ => Ok(()),
     }
@@ -375,6 +379,8 @@ fn flag(options: &mut Options, name: &str) -> Result<(), String> {
         }
         "--quoted-input" => options.quoted_input = true,
         "--verbose" => options.verbose = true,
+        "--ldb" => options.debug = options.debug.or(Some(Kind::Forked)),
+        "--ldb-sync-mode" => options.debug = Some(Kind::Sync),
         "--scan" => options.set_mode(Mode::Scan)?,
         "--bigkeys" => options.set_mode(Mode::BigKeys)?,
         "--memkeys" => options.set_mode(Mode::MemKeys(None))?,

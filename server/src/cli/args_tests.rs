@@ -148,7 +148,8 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         ("--show-pushes maybe", "Unknown --show-pushes value 'maybe' (valid: '[y]es', '[n]o')"),
         ("--quoted-pattern '\"open'", "Invalid quoted string specified for --quoted-pattern."),
         ("--cluster info h:1", "Option --cluster is not supported: this valkey-cli does not manage clusters."),
-        ("--ldb --eval f", "Option --ldb is not supported: this valkey-cli has no Lua debugger."),
+        ("--ldb", "Options --ldb and --ldb-sync-mode require --eval."),
+        ("--ldb-sync-mode --scan", "Options --ldb and --ldb-sync-mode require --eval."),
         ("--mptcp", "Option --mptcp is not supported: this valkey-cli connects by TCP only."),
     ];
     for (line, want) in table {

@@ -4,6 +4,7 @@
 mod args;
 mod command;
 mod connection;
+mod debugger;
 mod format;
 mod help;
 mod hints;
@@ -85,7 +86,10 @@ fn run(mut options: Options, command: Vec<Vec<u8>>, tty: bool) -> Result<(), Sto
         Mode::Pipe => modes::pipe::run(session),
         Mode::Rdb { path, functions_only } => modes::rdb::run(session, &path, functions_only),
         Mode::Replica => modes::replica::run(session),
-        Mode::Eval(path) => modes::eval::run(session, &path, &command),
+        Mode::Eval(path) => match session.options.debug {
+            Some(kind) => modes::eval::debug(session, &path, &command, kind, tty),
+            None => modes::eval::run(session, &path, &command),
+        },
         Mode::Commands | Mode::IntrinsicLatency(_) | Mode::TestHint(_) | Mode::TestHintFile(_) => Ok(()),
     }
 }

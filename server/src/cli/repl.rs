@@ -17,6 +17,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::connection::reason;
+use super::debugger;
 use super::format::Output;
 use super::help::{self, Docs};
 use super::session::Session;
@@ -31,21 +32,31 @@ const SLOW: Duration = Duration::from_millis(500);
 /// # Errors
 /// When standard output or input fails. A lost connection is told and does not end the loop.
 pub fn run(session: &mut Session, tty: bool) -> Result<(), Stop> {
-    session.interactive = true;
     sys::end_stream_on_interrupt();
     // Each command tries again.
     let _ = session.connect(false);
     let mut input = Input::open(session)?;
+    go_on(session, &mut input, tty, false).map(drop)
+}
+
+/// As [`run`], with the connection there is. `restarts`: a script is debugged, which may begin anew.
+///
+/// # Errors
+/// As those.
+pub fn go_on(session: &mut Session, input: &mut Input, tty: bool, restarts: bool) -> Result<After, Stop> {
+    session.interactive = true;
     loop {
         let Some(line) = input.next_line(&session.prompt())? else {
             // The end of input ends a subscription first.
             if session.is_subscribed() && session.connect(false).is_ok() {
                 continue;
             }
-            return Ok(());
+            return Ok(After::End);
         };
-        if obey(session, &mut input, &line)? {
-            return Ok(());
+        match obey(session, input, &line)? {
+            After::Next => {}
+            After::Restart if !restarts => print(b"Use 'restart' only in Lua debugging mode.\n")?,
+            after => return Ok(after),
         }
         if session.is_subscribed() {
             match session.show_messages_until_input(tty, || input.is_ready()) {
@@ -57,21 +68,34 @@ pub fn run(session: &mut Session, tty: bool) -> Result<(), Stop> {
     }
 }
 
-/// Runs one line. True when it says to end.
-fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<bool, Stop> {
-    let Some(args) = quote::split_args(line) else {
+/// What comes after a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// The next one.
+    Next,
+    /// Nothing more.
+    End,
+    /// The script that is debugged, from its beginning.
+    Restart,
+}
+
+/// Runs one line.
+fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<After, Stop> {
+    let debugging = session.debugger.is_on();
+    let code = if debugging { debugger::code_words(line) } else { None };
+    let Some(args) = code.or_else(|| quote::split_args(line)) else {
         print(b"Invalid argument(s)\n")?;
         // What a broken line holds is not known, so it is not written down.
         input.remember(line, false);
-        return Ok(false);
+        return Ok(After::Next);
     };
-    let Some(first) = args.first() else { return Ok(false) };
+    let Some(first) = args.first() else { return Ok(After::Next) };
     let (repeat, command) = match repeat_count(first) {
         Some(count) if args.len() > 1 => match count {
             Some(count) => (count, &args[1..]),
             None => {
                 print(b"Invalid valkey-cli repeat command option value.\n")?;
-                return Ok(false);
+                return Ok(After::Next);
             }
         },
         _ => (1, args.as_slice()),
@@ -80,9 +104,9 @@ fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<bool, S
     let words: Vec<String> = args.iter().map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["quit" | "exit", ..] => return Ok(true),
+        ["quit" | "exit", ..] => return Ok(After::End),
         [name, ..] if name.starts_with(':') => set_preference(session, &input.hints, &args, "")?,
-        ["restart", ..] => print(b"Use 'restart' only in Lua debugging mode.\n")?,
+        ["restart", ..] => return Ok(After::Restart),
         ["clear"] => print(b"\x1b[H\x1b[2J")?,
         ["connect", _, port] => match port.parse() {
             Ok(port) => {
@@ -93,14 +117,14 @@ fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<bool, S
             }
             Err(_) => print(b"Invalid server port.\n")?,
         },
-        ["help" | "?"] => print(help::general().as_bytes())?,
-        ["help" | "?", ..] => {
+        ["help" | "?"] if !debugging => print(help::general().as_bytes())?,
+        ["help" | "?", ..] if !debugging => {
             let docs = input.docs(session);
             print(docs.describe(&args[1..]).as_bytes())?;
         }
         _ => {
             let start = Instant::now();
-            match session.run(command, repeat) {
+            match session.run(command, repeat).and_then(|()| session.end_debugging()) {
                 Ok(()) | Err(Stop::NotConnected) => {}
                 Err(stop @ Stop::OutputClosed) => return Err(stop),
                 Err(stop) => eprintln!("{stop}"),
@@ -111,7 +135,7 @@ fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<bool, S
             }
         }
     }
-    Ok(false)
+    Ok(After::Next)
 }
 
 /// Whether a word in front of a command is a number, and the times to run the command if that makes sense.
@@ -146,7 +170,7 @@ fn set_preference(session: &Session, hints: &Cell<bool>, args: &[Vec<u8>], origi
 }
 
 /// Where lines come from, and what goes with them.
-struct Input {
+pub struct Input {
     source: Source,
     /// What the server says of its commands, once it was asked.
     docs: Rc<Docs>,
@@ -162,7 +186,11 @@ enum Source {
 }
 
 impl Input {
-    fn open(session: &mut Session) -> Result<Self, Stop> {
+    /// Standard input.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn open(session: &mut Session) -> Result<Self, Stop> {
         let failed = |error: io::Error| Stop::because(format!("Error reading standard input: {}", reason(&error)));
         let hints = Rc::new(Cell::new(true));
         if !io::stdin().is_terminal() {
@@ -170,7 +198,8 @@ impl Input {
             let source = Source::Plain(BufReader::new(File::from(stdin)));
             return Ok(Self { source, docs: Rc::default(), hints });
         }
-        let docs = Rc::new(Docs::fetch(session));
+        // The debugger has commands of its own.
+        let docs = Rc::new(if session.debugger.is_on() { Docs::default() } else { Docs::fetch(session) });
         let get = |name: &str| std::env::var_os(name);
         if let Some(path) = history::dotfile(&["VALKEYCLI_RCFILE", "REDISCLI_RCFILE"], ".valkeyclirc", get) {
             let text = fs::read(path).unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::{Options, Protocol};
 use super::command::Command;
 use super::connection::{Connection, Failure, reason};
+use super::debugger::{self, State};
 use super::format::{Format, Output};
 use super::modes;
 use super::reply::Reply;
@@ -22,6 +23,8 @@ pub struct Session {
     pub format: Format,
     /// Commands come from a prompt or a file of them: errors do not end the client.
     pub interactive: bool,
+    /// Whether a script is being debugged.
+    pub debugger: State,
     connection: Option<Connection>,
     /// Database that the connection is in.
     db: u32,
@@ -52,6 +55,7 @@ impl Session {
             format: options.format.clone(),
             options,
             interactive: false,
+            debugger: State::Off,
             connection: None,
             db: 0,
             db_before_multi: 0,
@@ -76,6 +80,9 @@ impl Session {
     pub fn prompt(&self) -> String {
         if self.connection.is_none() {
             return "not connected> ".to_owned();
+        }
+        if self.debugger.is_on() {
+            return "lua debugger> ".to_owned();
         }
         let mut prompt = match &self.options.socket {
             Some(path) => format!("valkey {}", path.display()),
@@ -173,6 +180,7 @@ impl Session {
         self.db = 0;
         self.in_multi = false;
         self.resp3 = false;
+        self.debugger = State::Off;
         self.subscriptions = Subscriptions::default();
     }
 
@@ -216,6 +224,7 @@ impl Session {
         while left != 0 {
             left -= i64::from(left > 0);
             self.connection()?.append(args);
+            self.debugger = self.debugger.sent(args);
             match command.name() {
                 "monitor" => return self.monitor(),
                 "sync" | "psync" => {
@@ -286,9 +295,40 @@ impl Session {
             {
                 return Err(Stop::ErrorReply(text.clone()));
             }
+            if let State::On(kind) = self.debugger
+                && let Some((lines, ended)) = debugger::show(&reply)
+            {
+                print(&lines)?;
+                if ended {
+                    self.debugger = State::Ended(kind);
+                    // Whoever debugs is a person.
+                    self.format.output = Output::Standard;
+                }
+                return Ok(reply);
+            }
             print(&self.format.reply(&reply, as_text))?;
             return Ok(reply);
         }
+    }
+
+    /// Shows one more reply.
+    ///
+    /// # Errors
+    /// When the connection is lost before that.
+    pub fn show_last(&mut self) -> Result<(), Stop> {
+        self.next_shown_reply(false).map(drop)
+    }
+
+    /// After a debugging session: shows what the script returned, which comes last, and connects again. Does nothing at other times.
+    ///
+    /// # Errors
+    /// When the connection is lost before that.
+    pub fn end_debugging(&mut self) -> Result<(), Stop> {
+        let State::Ended(kind) = self.debugger else { return Ok(()) };
+        self.show_last()?;
+        print(kind.farewell().as_bytes())?;
+        let _ = self.connect(true);
+        Ok(())
     }
 
     /// Prints replies as they come, until the connection ends.

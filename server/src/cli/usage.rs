@@ -38,6 +38,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--quoted-input", "The command's arguments are quoted strings with escapes."),
     ("-e", "End with status 1 when the server answers with an error."),
     ("--eval FILE", "Run the script in FILE; a lone comma parts its keys from its other arguments."),
+    ("--ldb", "With --eval: run the script in the server's debugger, and undo what it changes."),
+    ("--ldb-sync-mode", "The same without undoing; the server does nothing else meanwhile."),
     ("--pipe", "Send the protocol that comes from standard input, count the answers."),
     ("--pipe-timeout SECONDS", "Give up when no answer comes for so long after all was sent; 0: never (30)."),
     ("", "Output"),
@@ -85,6 +87,7 @@ Examples:
   valkey-cli -r 100 -i 1 info memory | grep used_memory_human
   valkey-cli --quoted-input set '\"zero \\x00 byte\"' value
   valkey-cli --eval script.lua key1 key2 , arg1 arg2
+  valkey-cli --ldb --eval script.lua key1 , arg1
   valkey-cli --scan --pattern 'user:*' --type hash
 
 Without a command, valkey-cli reads commands from its prompt; type \"help\" there.
