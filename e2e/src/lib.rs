@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod docs;
 pub mod kube;
 pub mod ledger;
 pub mod programs;

@@ -1,7 +1,7 @@
 //! CLUSTER and its kin, which answer as in a Valkey that is not in cluster mode: with a refusal, except for KEYSLOT.
 
 use super::config::container;
-use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::client::ClientFlags;
 
 const CONNECTION: Flags = Flags::FAST.union(Flags::LOADING).union(Flags::STALE);
@@ -12,11 +12,14 @@ const NO_CLUSTER: &str = "Is for servers in cluster mode, which this server does
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
-    Command::new("asking", 1, Group::Connection, refuse).flags(Flags::FAST).doc("3.0.0", NO_CLUSTER),
-    Command::new("cluster", -2, Group::Server, container)
+    Command::new("asking", 1, Group::Cluster, refuse)
+        .flags(Flags::FAST)
+        .acl(Category::CONNECTION)
+        .doc("3.0.0", NO_CLUSTER),
+    Command::new("cluster", -2, Group::Cluster, container)
         .doc("3.0.0", "Is for servers in cluster mode; tells the slot of a key.")
         .subcommands(&[
-            Command::new("keyslot", 3, Group::Server, keyslot)
+            Command::new("keyslot", 3, Group::Cluster, keyslot)
                 .flags(Flags::STALE)
                 .usage("<key>")
                 .doc("3.0.0", "Returns the slot that a key would have in a cluster."),
@@ -30,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
             refused("delslotsrange", -4, CHANGE, "7.0.0"),
             refused("failover", -2, CHANGE, "3.0.0"),
             refused("flushslot", -3, Flags::ADMIN.union(Flags::WRITE).union(Flags::NO_ASYNC_LOADING), "9.0.0")
-                .acl(super::Category::KEYSPACE),
+                .acl(Category::KEYSPACE),
             refused("flushslots", 2, CHANGE, "3.0.0"),
             refused("forget", 3, CHANGE, "3.0.0"),
             refused("getkeysinslot", 4, Flags::STALE, "3.0.0"),
@@ -55,21 +58,24 @@ pub const COMMANDS: &[Command] = &[
             refused("slots", 2, READ, "3.0.0"),
             refused("syncslots", -3, CHANGE, "9.0.0"),
         ]),
-    Command::new("clusterscan", -2, Group::Generic, refuse)
+    Command::new("clusterscan", -2, Group::Cluster, refuse)
         .flags(Flags::READONLY)
+        .acl(Category::KEYSPACE)
         .keys(Keys::FIRST)
         .uses(&[KeyUse::NOT_KEY])
         .doc("9.1.0", NO_CLUSTER),
-    Command::new("readonly", 1, Group::Connection, |ctx| reads_here(ctx, true))
+    Command::new("readonly", 1, Group::Cluster, |ctx| reads_here(ctx, true))
         .flags(CONNECTION)
+        .acl(Category::CONNECTION)
         .doc("3.0.0", "Says that reads may be served by a replica."),
-    Command::new("readwrite", 1, Group::Connection, |ctx| reads_here(ctx, false))
+    Command::new("readwrite", 1, Group::Cluster, |ctx| reads_here(ctx, false))
         .flags(CONNECTION)
+        .acl(Category::CONNECTION)
         .doc("3.0.0", "Takes READONLY back."),
 ];
 
 const fn refused(name: &'static str, arity: i16, flags: Flags, since: &'static str) -> Command {
-    Command::new(name, arity, Group::Server, refuse).flags(flags).doc(since, NO_CLUSTER)
+    Command::new(name, arity, Group::Cluster, refuse).flags(flags).doc(since, NO_CLUSTER)
 }
 
 fn refuse(_: &mut Ctx<'_>) -> CommandResult {

@@ -1,5 +1,6 @@
 //! COMMAND: what the table of commands says of itself.
 
+use super::docs;
 use super::error::SYNTAX;
 use super::table::{self, Row};
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
@@ -19,7 +20,7 @@ pub const COMMANDS: &[Command] = &[Command::new("command", -1, Group::Server, al
     .doc("2.8.13", "Describes all commands.")
     .subcommands(&[
         sub("count", 2, count).doc("2.8.13", "Returns the number of commands."),
-        sub("docs", -2, docs).usage("[<command> ...]").doc("7.0.0", "Returns the documentation of commands."),
+        sub("docs", -2, documentation).usage("[<command> ...]").doc("7.0.0", "Returns the documentation of commands."),
         sub("getkeys", -3, getkeys)
             .usage("<command> [<arg> ...]")
             .doc("2.8.13", "Returns the keys among the arguments of a command."),
@@ -184,7 +185,7 @@ fn describe_key(reply: &mut ReplyBuf, command: &Command, key_use: KeyUse, nth: u
     }
 }
 
-fn docs(ctx: &mut Ctx<'_>) -> CommandResult {
+fn documentation(ctx: &mut Ctx<'_>) -> CommandResult {
     let argv = ctx.argv;
     let rows: Vec<&Row> = if argv.len() == 2 {
         top_level().collect()
@@ -193,25 +194,8 @@ fn docs(ctx: &mut Ctx<'_>) -> CommandResult {
     };
     let reply = ctx.reply();
     reply.map(rows.len());
-    rows.into_iter().for_each(|row| document(reply, row));
+    rows.into_iter().for_each(|row| docs::document(reply, row));
     Ok(())
-}
-
-fn document(reply: &mut ReplyBuf, row: &Row) {
-    reply.bulk(row.full_name.as_bytes());
-    let subcommands = row.subcommands().count();
-    reply.map(3 + usize::from(subcommands > 0));
-    for (name, text) in
-        [("summary", row.command.summary), ("since", row.command.since), ("group", row.command.group.name())]
-    {
-        reply.bulk(name.as_bytes());
-        reply.bulk(text.as_bytes());
-    }
-    if subcommands > 0 {
-        reply.bulk(b"subcommands");
-        reply.map(subcommands);
-        row.subcommands().for_each(|sub| document(reply, sub));
-    }
 }
 
 fn list(ctx: &mut Ctx<'_>) -> CommandResult {

@@ -24,11 +24,11 @@ pub const COMMANDS: &[Command] = &[
         .uses(&[KeyUse::OVERWRITES])
         .acl(Category::DANGEROUS)
         .doc("2.6.0", "Makes a key of the bytes that DUMP returned."),
-    Command::new("restore-asking", -4, Group::Generic, restore)
+    Command::new("restore-asking", -4, Group::Server, restore)
         .flags(Flags::WRITE.union(Flags::DENYOOM))
         .keys(Keys::FIRST)
         .uses(&[KeyUse::OVERWRITES])
-        .acl(Category::DANGEROUS)
+        .acl(Category::DANGEROUS.union(Category::KEYSPACE))
         .doc("3.0.0", "Is RESTORE for servers in cluster mode."),
 ];
 

@@ -20,6 +20,7 @@ mod debug_data;
 mod debug_digest;
 mod debug_protocol;
 pub mod dispatch;
+mod docs;
 pub mod dump;
 pub mod error;
 pub mod expire;

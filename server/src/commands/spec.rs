@@ -113,6 +113,7 @@ pub enum Group {
     Geo,
     Stream,
     Bitmap,
+    Cluster,
 }
 
 impl Group {
@@ -134,6 +135,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Stream => "stream",
             Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
         }
     }
 
@@ -149,7 +151,7 @@ impl Group {
             Group::PubSub => Category::empty(),
             Group::Transactions => Category::TRANSACTION,
             Group::Connection => Category::CONNECTION,
-            Group::Server => Category::empty(),
+            Group::Server | Group::Cluster => Category::empty(),
             Group::Scripting => Category::SCRIPTING,
             Group::HyperLogLog => Category::HYPERLOGLOG,
             Group::Geo => Category::GEO,
