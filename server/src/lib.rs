@@ -24,5 +24,6 @@ pub mod resp;
 pub mod scripting;
 pub mod server;
 pub mod sys;
+pub mod title;
 pub mod tls;
 pub mod tracking;

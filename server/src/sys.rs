@@ -1,4 +1,4 @@
-//! The few system calls that have no safe wrapper elsewhere: time zones, fork, process titles, memory figures.
+//! The few system calls that have no safe wrapper elsewhere: time zones, fork, memory figures.
 
 use std::ffi::CString;
 use std::io;

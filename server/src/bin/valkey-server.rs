@@ -20,6 +20,8 @@ fn main() {
         Some("-h" | "--help") => return print!("{USAGE}"),
         _ => {}
     }
+    // SAFETY: no thread has been started, and the arguments above are copies; nobody asks for them again.
+    unsafe { valkey_server::title::prepare(&program) };
     let loaded = match Invocation::from_arguments(&args).load() {
         Ok(loaded) => loaded,
         Err(e) => fail(&e.report(VALKEY_VERSION)),

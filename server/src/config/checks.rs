@@ -43,26 +43,17 @@ pub(super) fn tls_protocols(value: &[u8]) -> Result<(), &'static str> {
         .map_err(|_| "this server speaks TLSv1.2 and TLSv1.3: 'tls-protocols' must be of these, or empty")
 }
 
-/// A template of `{name}` variables; `{{` stands for a brace. With an empty title, something must be left of it.
+/// A template of known variables. With an empty title, something must be left of it.
 pub(super) fn proc_title_template(value: &[u8]) -> Result<(), &'static str> {
-    const VARIABLES: [&[u8]; 7] =
-        [b"title", b"listen-addr", b"server-mode", b"port", b"tls-port", b"unixsocket", b"config-file"];
-    const REFUSED: Result<(), &str> = Err("template format is invalid or contains unknown variables");
-    let mut rest = value;
-    let mut says_something = false;
-    while let Some(brace) = rest.iter().position(|byte| *byte == b'{') {
-        let variable = &rest[brace + 1..];
-        says_something |= brace > 0 || !variable.starts_with(b"title}");
-        if let Some(after) = variable.strip_prefix(b"{") {
-            rest = after;
-            continue;
-        }
-        match variable.iter().position(|byte| *byte == b'}') {
-            Some(end) if VARIABLES.contains(&&variable[..end]) => rest = &variable[end + 1..],
-            _ => return REFUSED,
-        }
+    let expanded = super::template::expand(value, |name| match name {
+        b"title" => Some(Vec::new()),
+        b"listen-addr" | b"server-mode" | b"port" | b"tls-port" | b"unixsocket" | b"config-file" => Some(name.to_vec()),
+        _ => None,
+    });
+    match expanded {
+        Some(text) if !text.is_empty() => Ok(()),
+        _ => Err("template format is invalid or contains unknown variables"),
     }
-    if says_something || !rest.is_empty() { Ok(()) } else { REFUSED }
 }
 
 /// An IPv4 address or nothing.

@@ -20,6 +20,7 @@ mod output_limits;
 mod rewrite;
 mod special;
 mod table;
+pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod words;

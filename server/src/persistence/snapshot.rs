@@ -125,6 +125,7 @@ impl Server {
         let spawned = {
             let this = &*self;
             Child::spawn(purpose, this.keyspace.dirty(), &this.listeners, |reporter| {
+                this.show_title(Some(if socket { "valkey-rdb-to-replicas" } else { "valkey-rdb-bgsave" }));
                 this.write_snapshot(target, format, reporter)
             })
         };

@@ -47,6 +47,7 @@ impl Server {
                 .map_err(|e| crate::config::os_text(&e))?,
             // Connections stay logged in, as in Valkey.
             Effect::Password => self.acl.set_default_password(&self.config.requirepass),
+            Effect::ProcTitle => self.show_title(None),
             Effect::OomScore => self.apply_oom_score()?,
             Effect::OutputLimits => {
                 for slot in self.clients.iter().map(|client| client.slot).collect::<Vec<_>>() {

@@ -17,6 +17,7 @@ pub mod shutdown;
 pub mod startup;
 pub mod stats;
 pub mod timers;
+pub mod title;
 pub mod tls;
 pub mod turn;
 pub mod users;

@@ -146,6 +146,7 @@ impl Server {
         server.configure_tls()?;
         server.adapt_oom_score();
         server.listen()?;
+        server.show_title(None);
         server.write_pidfile();
         logo(&server);
         log_notice!("Server initialized");

@@ -33,9 +33,9 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Warnings of start that are not to keep the server from starting.
     ignore_warnings: Vec<u8> = vec![], "ignore-warnings", text(), None, NoEffectHere;
     /// Shows in the process list what the server does.
-    set_proc_title: bool = true, "set-proc-title", flag(), None, NoEffectHere, Immutable;
+    set_proc_title: bool = true, "set-proc-title", flag(), None, Acts, Immutable;
     /// The text for the process list.
-    proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".to_vec(), "proc-title-template", text().checked(checks::proc_title_template), ProcTitle, NoEffectHere;
+    proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".to_vec(), "proc-title-template", text().checked(checks::proc_title_template), ProcTitle, Acts;
     /// Turns of the background work in a second.
     hz: u32 = 10, "hz", number(0, INT_MAX).capped(1, 500), Hz, Acts;
     /// Seconds that a shutdown waits for replicas.

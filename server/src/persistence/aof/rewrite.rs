@@ -36,6 +36,7 @@ impl Server {
         let spawned = {
             let this = &*self;
             Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), &this.listeners, |reporter| {
+                this.show_title(Some("valkey-aof-rewrite"));
                 this.write_base(reporter)
             })
         };
