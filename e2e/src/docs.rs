@@ -7,7 +7,7 @@ use crate::resp::{Client, Reply};
 
 /// The first lines of the file.
 const HEAD: &str = "\
-# What COMMAND DOCS says of commands beyond their rows in the table, in Valkey 9.1.2's words, whose answers this is made of:
+# What COMMAND DOCS says of commands beyond their rows in the table, in Valkey 9.1.2's words, whose answers this is made of (see NOTICE):
 #   cargo run -p valkey-repl-e2e --bin command-docs > server/src/commands/docs.txt
 # For each command its full name, and below that what is known of it; arguments have a dash, and their parts are set in further:
 #   - NAME TYPE [=DISPLAY] [#KEY] [\"TOKEN\"] [>=SINCE] [<DEPRECATED] [?] [*] [+] [: SUMMARY]

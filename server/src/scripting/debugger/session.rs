@@ -14,7 +14,6 @@ use crate::commands::CommandError;
 use crate::data::num::DoubleText;
 use crate::net::Stream;
 use crate::scripting::call::Work;
-use crate::scripting::to_reply::{self, ScriptError};
 use crate::scripting::vm::{SCRIPT, Vm};
 use crate::scripting::{lend, raise};
 
@@ -225,9 +224,19 @@ impl Session {
     }
 }
 
+/// An error, as scripts see one of a command.
+struct Failed {
+    text: Vec<u8>,
+    /// It is in the statistics.
+    counted: bool,
+}
+
 /// The error that a value stands for.
-fn error_of(value: &Value) -> Option<ScriptError> {
-    to_reply::error_of(value.as_table()?).ok()?
+fn error_of(value: &Value) -> Option<Failed> {
+    let table = value.as_table()?;
+    let Value::String(text) = table.raw_get("err").ok()? else { return None };
+    let counted = matches!(table.raw_get("ignore_error_stats_update"), Ok(Value::Boolean(true)));
+    Some(Failed { text: text.as_bytes().to_vec(), counted })
 }
 
 /// `server.call` or `server.pcall`, that tells what is called while the script goes step by step.
