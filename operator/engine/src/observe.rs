@@ -182,6 +182,23 @@ pub struct Answer {
     pub failover_in_progress: bool,
 }
 
+impl Answer {
+    /// Whether nothing is decided otherwise for this answer than for the one before it: only times and counts have moved on. Never of a
+    /// primary: its answer is what it is voted for with.
+    pub fn says_the_same(&self, before: &Answer) -> bool {
+        let fence = |answer: &Answer| answer.fence.clone().map(|fence| Fence { token: 0, acked_offset: 0, ..fence });
+        let upstream = |answer: &Answer| answer.upstream.clone().map(|upstream| (upstream.address, upstream.link));
+        self.role == Role::Replica
+            && before.role == Role::Replica
+            && (&self.uid, &self.run_id) == (&before.uid, &before.run_id)
+            && (&self.replid, &self.replid2, self.second_offset)
+                == (&before.replid, &before.replid2, before.second_offset)
+            && (self.whole, self.loading) == (before.whole, before.loading)
+            && fence(self) == fence(before)
+            && upstream(self) == upstream(before)
+    }
+}
+
 /// Primary or replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

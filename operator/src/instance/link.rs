@@ -203,12 +203,12 @@ impl Task {
                 order = self.orders.recv() => match order {
                     None => return None,
                     Some(Order::Tell(command)) => session.command(&command).await,
-                    Some(Order::Ask) if session.questions() < MOST_QUESTIONS => session.probe().await,
+                    Some(Order::Ask) if session.questions() < MOST_QUESTIONS => session.probe(false).await,
                     Some(Order::Ask) => Ok(()),
                 },
                 () = sleep_until(next) => {
                     next = Instant::now() + self.settings.interval;
-                    if session.questions() == 0 { session.probe().await } else { Ok(()) }
+                    if session.questions() == 0 { session.probe(true).await } else { Ok(()) }
                 }
                 () = sleep_until(overdue.unwrap_or(next)), if overdue.is_some() => {
                     let asked = session.oldest_question_ms().unwrap_or_else(boottime_ms);
@@ -225,17 +225,24 @@ impl Task {
 
     fn heard(&mut self, heard: Heard) {
         match heard {
-            Heard::Answer(mut answer) => {
+            Heard::Answer { mut answer, regular } => {
                 self.unanswered_since = None;
                 self.answered = true;
                 self.date_link(&mut answer);
-                self.publish(|seen| {
+                let mut is_news = true;
+                self.publish.send_modify(|seen| {
+                    let before = seen.answer.take();
+                    let same = before.as_ref().is_some_and(|before| answer.says_the_same(before));
+                    is_news = !(regular && same && seen.connection == Connection::Connected && seen.problem.is_none());
                     seen.connection = Connection::Connected;
                     seen.problem = None;
-                    if seen.answer.as_ref().is_none_or(|old| old.asked_ms <= answer.asked_ms) {
-                        seen.answer = Some(*answer);
-                    }
+                    let newer = before.as_ref().is_none_or(|before| before.asked_ms <= answer.asked_ms);
+                    seen.answer = if newer { Some(*answer) } else { before };
                 });
+                // What only says that all is as before is seen in the next turn, which is not far.
+                if is_news {
+                    self.news.notify_one();
+                }
             }
             Heard::Process(process) => self.publish(|seen| {
                 if seen.process.as_ref().is_none_or(|before| before.run_id != process.run_id) {

@@ -40,7 +40,12 @@ pub(super) enum Ended {
 /// What came of something that was received.
 pub(super) enum Heard {
     /// An answer about itself.
-    Answer(Box<Answer>),
+    Answer {
+        /// What it says.
+        answer: Box<Answer>,
+        /// It was asked because it was time to, not because something is waited for.
+        regular: bool,
+    },
     /// Which process it is.
     Process(Process),
     /// It answers, but not to the question: the text for people.
@@ -60,7 +65,7 @@ enum Pending {
     Setting { directive: String },
     Check { directive: String, wanted: String },
     WhoAreYou,
-    Probe { asked_ms: u64 },
+    Probe { asked_ms: u64, regular: bool },
     Command { name: String },
     Vote,
 }
@@ -117,7 +122,7 @@ impl Session {
 
     async fn introduce(&mut self) -> Result<(), Ended> {
         self.request(&["INFO", "server"], Pending::WhoAreYou).await?;
-        self.probe().await
+        self.probe(false).await
     }
 
     /// It let us in, as our own user (`None`) or by this password: it is told what it should know. First what it says to others, then what it
@@ -165,16 +170,16 @@ impl Session {
         self.request(&words, Pending::NewPassword { directive }).await
     }
 
-    /// Asks it about itself.
-    pub async fn probe(&mut self) -> Result<(), Ended> {
-        let asked = Pending::Probe { asked_ms: boottime_ms() };
+    /// Asks it about itself. `regular`: because it is time to.
+    pub async fn probe(&mut self, regular: bool) -> Result<(), Ended> {
+        let asked = Pending::Probe { asked_ms: boottime_ms(), regular };
         if self.native { self.request(&["QUORUM", "STATE"], asked).await } else { self.request(&["INFO"], asked).await }
     }
 
     /// When the oldest question about itself that is not answered was asked.
     pub fn oldest_question_ms(&self) -> Option<u64> {
         self.pending.iter().find_map(|pending| match pending {
-            Pending::Probe { asked_ms } => Some(*asked_ms),
+            Pending::Probe { asked_ms, .. } => Some(*asked_ms),
             _ => None,
         })
     }
@@ -207,7 +212,7 @@ impl Session {
         }
         tracing::info!(instance = command.instance(), "{name}");
         self.request(&words, Pending::Command { name }).await?;
-        self.probe().await
+        self.probe(false).await
     }
 
     /// Waits for the next piece of news. Can be dropped at any time without losing any.
@@ -300,7 +305,7 @@ impl Session {
                     started_unix_ms: info.started_unix_ms(),
                 }))
             }
-            (Pending::Probe { asked_ms }, reply) => {
+            (Pending::Probe { asked_ms, regular }, reply) => {
                 let asked = Asked { at_ms: asked_ms, received_ms: boottime_ms(), uid: &self.target.uid };
                 let answer = if self.native {
                     state::read(&reply, &asked)
@@ -310,7 +315,7 @@ impl Session {
                 Some(match answer {
                     Some(answer) => {
                         self.run_id = Some(answer.run_id.clone());
-                        Heard::Answer(Box::new(answer))
+                        Heard::Answer { answer: Box::new(answer), regular }
                     }
                     None => Heard::Problem("it says how it is in words that this operator does not know".into()),
                 })
