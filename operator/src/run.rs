@@ -5,13 +5,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config};
 use tokio::{
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 use valkey_repl_engine::Leadership;
 
 use crate::{
-    controller::{self, Desk, Options},
+    controller::{self, Desk, Options, Workshop},
     http,
     leader::Candidate,
     metrics::Metrics,
@@ -66,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     // Each call has its own bound where it is made; these are for those that have none.
     config.connect_timeout = Some(Duration::from_secs(5));
     let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config)?;
+    let client = Client::try_from(config.clone())?;
     let identity = arguments.identity.unwrap_or_else(|| format!("process-{}", std::process::id()));
     let metrics = Arc::new(Metrics::default());
     let options = Arc::new(Options {
@@ -78,11 +79,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let desk = Arc::new(Desk::default());
     let (mut candidate, leads) = Candidate::new(Api::<Lease>::namespaced(client.clone(), &namespace), LEASE, &identity);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // After all else that may fail: it is not to be dropped in this function.
+    let work = Work::new()?;
+    let workshop = work.shop(config)?;
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), server_image = options.server_image, "starting");
 
     // When this is left, everything that acts is dropped before the Lease is given back.
     let stopped = {
-        let work = terms(client, options, leads, metrics.clone(), desk.clone());
+        let work = terms(client, workshop, options, leads, metrics.clone(), desk.clone());
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
@@ -92,14 +96,43 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         }
     };
     tracing::info!("stopping");
+    // A task that was told to end may still be at its last step.
+    let _ = tokio::task::spawn_blocking(|| drop(work)).await;
     candidate.release().await;
     Ok(stopped?)
+}
+
+/// The runtime that the resources are looked after in. To be dropped where blocking is allowed.
+struct Work(Option<Runtime>);
+
+impl Work {
+    fn new() -> Result<Self, Error> {
+        Ok(Self(Some(Builder::new_multi_thread().thread_name("resources").enable_all().build()?)))
+    }
+
+    fn shop(&self, config: Config) -> Result<Workshop, Error> {
+        let runtime = self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone());
+        // What a client runs by itself, it runs where it was made.
+        let inside = runtime.enter();
+        let client = Client::try_from(config)?;
+        drop(inside);
+        Ok(Workshop { runtime, client })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(Duration::from_secs(2));
+        }
+    }
 }
 
 /// One term of leadership after another. What was known in one is forgotten in the next: somebody else may have led in
 /// between.
 async fn terms(
     client: Client,
+    workshop: Workshop,
     options: Arc<Options>,
     mut leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
@@ -112,7 +145,7 @@ async fn terms(
         metrics.leader.set(1);
         let mut watched = leads.clone();
         tokio::select! {
-            () = controller::run(client.clone(), options.clone(), leads.clone(), metrics.clone(), desk.clone()) => {
+            () = controller::run(client.clone(), workshop.clone(), options.clone(), leads.clone(), metrics.clone(), desk.clone()) => {
                 tracing::error!("the watches ended; beginning anew");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

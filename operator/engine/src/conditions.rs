@@ -47,7 +47,8 @@ impl Turn<'_> {
         if ro.is_empty() && self.single(record) {
             ro.extend(rw.clone());
         }
-        Endpoints { rw, ro, epoch: record.epoch }
+        let unheard = record.members.iter().filter(|m| self.is_unheard(m)).cloned().collect();
+        Endpoints { rw, ro, epoch: record.epoch, unheard }
     }
 
     /// Those that may be restarted now: all others hold what the primary holds, and the primary itself only where it is alone by wish.

@@ -39,6 +39,9 @@ pub struct Endpoints {
     pub ro: Vec<String>,
     /// The epoch that `rw` follows from.
     pub epoch: u64,
+    /// Members of which this carrier has heard nothing yet, and not for long enough to call them silent. A carrier that has just begun leaves
+    /// those of them that `ro` leads to where they are.
+    pub unheard: Vec<String>,
 }
 
 /// Something to be told to one life of an instance. `run_id` names that life, `term` the record that it follows from; the server (or for a

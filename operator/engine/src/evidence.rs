@@ -71,6 +71,17 @@ impl<'a> Turn<'a> {
         self.silence(name).is_some_and(|ms| ms >= self.spec.detection_timeout_ms) && self.fresh(name).is_none()
     }
 
+    /// Whether nothing has come of it yet, and it is too early to say more.
+    pub(crate) fn is_unheard(&self, name: &str) -> bool {
+        let Some(instance) = self.instance(name) else { return false };
+        let early = match instance.connection {
+            Connection::Untried => true,
+            Connection::Silent { since_ms } => self.now.saturating_sub(since_ms) < self.spec.detection_timeout_ms,
+            Connection::Connected | Connection::Refused { .. } => false,
+        };
+        early && instance.answer.is_none() && matches!(instance.presence, Presence::Running { .. } | Presence::Unknown)
+    }
+
     /// Whether its port refuses, asked after the record was made, while its pod stands: whichever life it was, it is dead.
     pub(crate) fn refuses(&self, name: &str) -> bool {
         let Some(instance) = self.instance(name) else { return false };

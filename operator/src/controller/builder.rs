@@ -169,7 +169,6 @@ impl Builder {
 
     async fn build(&mut self, resource: &ValkeyReplication) -> Result<(), Error> {
         let shared = self.shared.clone();
-        let _turn = shared.builds.acquire().await;
         let names = Names::of(resource)?;
         if resource.metadata.deletion_timestamp.is_some() {
             return Ok(());
@@ -178,11 +177,14 @@ impl Builder {
         let due = self.reviewed.is_none_or(|at| at.elapsed() >= self.review());
         let thorough = self.claims_reviewed.is_none_or(|at| at.elapsed() >= REVIEW_CLAIMS);
         if due || thorough {
+            // Without the password nobody is asked how it is: that does not wait for what others have to build.
+            let _turn = shared.reads.acquire().await;
             self.secrets(resource, &names, thorough).await?;
         }
         if resource.spec.paused {
             return Ok(());
         }
+        let _turn = shared.builds.acquire().await;
         let live = self.shared.set(&names);
         let asked = resource.spec.instances;
         let replicas = match *self.replicas.borrow_and_update() {

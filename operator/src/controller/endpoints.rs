@@ -85,6 +85,11 @@ impl Writer {
                 tracing::warn!(service, epoch, "left alone: it follows from a newer epoch");
                 return Ok(());
             }
+            if !self.written.contains_key(service) && says_the_same(live, &wanted, epoch) {
+                let written = Written { servers: servers.to_vec(), version: known, at: Instant::now() };
+                self.written.insert(service.to_owned(), written);
+                return Ok(());
+            }
         }
         wanted.annotations_mut().insert(EPOCH.into(), epoch.to_string());
         // Whoever wrote since we looked knew better than we.
@@ -107,4 +112,15 @@ impl Writer {
             }
         }
     }
+}
+
+/// Whether a slice that stands, of our predecessor's writing, needs nothing from us.
+fn says_the_same(live: &EndpointSlice, wanted: &EndpointSlice, epoch: u64) -> bool {
+    let labels = |slice: &EndpointSlice| slice.labels().clone();
+    live.annotations().get(EPOCH).is_some_and(|text| *text == epoch.to_string())
+        && live.address_type == wanted.address_type
+        && live.endpoints == wanted.endpoints
+        && live.ports == wanted.ports
+        && labels(live) == labels(wanted)
+        && live.owner_references() == wanted.owner_references()
 }

@@ -37,7 +37,7 @@ use crate::{
     resources::{
         Names,
         names::{PORT, ROLE_LABEL},
-        slice::Server,
+        slice::{self, Server},
     },
 };
 
@@ -45,6 +45,8 @@ use crate::{
 const MOST_INSTANCES: u32 = 9;
 /// The pause after the API server failed in something that can wait.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long an operator that has just begun to lead leaves people what its predecessor told them of instances that it has not heard of yet.
+const INHERITED: Duration = Duration::from_secs(10);
 /// How often a status is written at most, apart from the record.
 const STATUS_PACE: Duration = Duration::from_secs(1);
 
@@ -69,6 +71,7 @@ pub(super) struct Keeper {
     /// Of the conditions, as last counted.
     statuses: Vec<Option<bool>>,
     hurry: Hurry,
+    began: Instant,
     /// Nothing that can wait is asked of the API server before.
     not_before: Option<Instant>,
     status_not_before: Option<Instant>,
@@ -111,6 +114,7 @@ impl Keeper {
             told: Told::default(),
             statuses: Vec::new(),
             hurry: Hurry::default(),
+            began: Instant::now(),
             not_before: None,
             status_not_before: None,
         }
@@ -172,6 +176,10 @@ impl Keeper {
         Instant::now() + self.hurry.next(wait, look.observation.record.as_ref(), self.links.values())
     }
 
+    fn has_just_begun(&self) -> bool {
+        self.began.elapsed() < INHERITED
+    }
+
     /// How long a write may take before the next vote is due.
     fn patience(&self) -> Duration {
         let quorum = self.resource.borrow().engine_spec(Vec::new()).quorum_timeout_ms;
@@ -183,6 +191,13 @@ impl Keeper {
         let doubt =
             self.stored.as_ref().is_none_or(|stored| !stored.is_of(resource) || stored.is_challenged_by(resource));
         if doubt {
+            tracing::debug!(
+                shown = resource.metadata.resource_version,
+                known = self.stored.as_ref().and_then(Stored::version),
+                "the record is read from the API server"
+            );
+            // With all others, when this operator begins to lead.
+            let _turn = if self.stored.is_none() { self.shared.reads.acquire().await.ok() } else { None };
             let read = Stored::read(&self.api, &self.key.1, self.patience(), self.stored.as_ref()).await?;
             self.stored = Some(read);
         }
@@ -339,7 +354,13 @@ impl Keeper {
             })
         };
         let rw: Vec<_> = decision.endpoints.rw.iter().filter_map(server).collect();
-        let ro: Vec<_> = decision.endpoints.ro.iter().filter_map(server).collect();
+        let mut ro: Vec<_> = decision.endpoints.ro.iter().filter_map(server).collect();
+        if self.has_just_begun() {
+            let live = self.shared.slice(names, &names.ro());
+            let led = |server: &Server| live.as_ref().is_some_and(|live| slice::leads_to(live, server));
+            ro.extend(decision.endpoints.unheard.iter().filter_map(server).filter(led));
+            ro.sort_by(|a, b| a.pod.cmp(&b.pod));
+        }
         let patience = self.patience();
         for (service, servers) in [(names.rw(), rw), (names.ro(), ro)] {
             let live = self.shared.slice(names, &service);
@@ -394,6 +415,9 @@ impl Keeper {
         decision: &Decision,
         look: &Look,
     ) -> Result<(), Error> {
+        if self.has_just_begun() && !decision.endpoints.unheard.is_empty() {
+            return Ok(());
+        }
         let record = look.observation.record.clone();
         let status = self.status(resource, record, decision, look);
         let patience = self.patience();

@@ -41,7 +41,10 @@ use kube::{
     Client,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
 use valkey_repl_engine::Leadership;
 
 pub use desk::Desk;
@@ -63,15 +66,20 @@ pub struct Options {
 
 /// How many resources may be built at once, so that the start of an operator does not drown the API server.
 const BUILDS: usize = 16;
+/// How many may read what they begin with at once, records and passwords: more at a time would not come sooner, and all of them too late.
+const READS: usize = 64;
 
 /// What the tasks of all resources in one scope share.
 struct Shared {
     client: Client,
+    /// Where the tasks of resources run.
+    work: Handle,
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
     desk: Arc<Desk>,
     builds: Semaphore,
+    reads: Semaphore,
     standing: apply::Standing,
     pods: Store<Pod>,
     sets: Store<StatefulSet>,
@@ -93,9 +101,21 @@ impl Shared {
     }
 }
 
+/// Where what happens to the resources runs: a runtime and a client of its own. However much there is to do, the Lease is renewed and the
+/// watches are read meanwhile.
+#[derive(Clone)]
+pub struct Workshop {
+    /// The runtime.
+    pub runtime: Handle,
+    /// A client whose connections nobody outside of that runtime uses.
+    pub client: Client,
+}
+
 /// Looks after all resources until dropped. To be run only while leading; dropping it stops everything at once.
+/// `client` is for the watches.
 pub async fn run(
     client: Client,
+    workshop: Workshop,
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
     metrics: Arc<Metrics>,
@@ -106,7 +126,7 @@ pub async fn run(
         if options.namespaces.is_empty() { vec![None] } else { options.namespaces.iter().cloned().map(Some).collect() };
     let watches = scopes.into_iter().map(|namespace| {
         let told = watches::Told { metrics: metrics.clone(), desk: desk.clone() };
-        watches::run(client.clone(), namespace, options.clone(), leads.clone(), told, nodes.clone())
+        watches::run(client.clone(), workshop.clone(), namespace, options.clone(), leads.clone(), told, nodes.clone())
     });
     futures::future::join_all(watches).await;
 }

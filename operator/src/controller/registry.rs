@@ -113,8 +113,8 @@ impl Registry {
             news,
             touched,
             handles: [
-                tokio::spawn(builder.run().instrument(span.clone())),
-                tokio::spawn(keeper.run().instrument(span)),
+                self.shared.work.spawn(builder.run().instrument(span.clone())),
+                self.shared.work.spawn(keeper.run().instrument(span)),
             ],
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn status(
     } else if status.record.is_none() {
         valkey_repl_engine::Phase::default().as_str().clone_into(&mut status.phase);
     }
-    status.conditions = conditions(&status.conditions, decision, facts);
+    status.conditions = conditions(&status, decision, facts);
     status
 }
 
@@ -127,7 +127,8 @@ fn unset(seen: &Seen) -> Option<String> {
 
 /// The conditions of the engine, and of what it does not know of: objects that cannot be made, pods of an older
 /// template.
-fn conditions(before: &[Condition], decision: &Decision, facts: &Facts<'_>) -> Vec<Condition> {
+fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &Facts<'_>) -> Vec<Condition> {
+    let before = &standing.conditions;
     let mut conditions: Vec<_> = decision
         .conditions
         .iter()
@@ -141,7 +142,7 @@ fn conditions(before: &[Condition], decision: &Decision, facts: &Facts<'_>) -> V
             .to_owned(),
             reason: condition.reason.clone(),
             message: condition.message.replace("accept-data-loss to", &format!("the annotation {ACCEPT_DATA_LOSS} to")),
-            observed_generation: facts.generation,
+            observed_generation: standing.observed_generation,
             last_transition_time: Time(facts.now),
         })
         .collect();

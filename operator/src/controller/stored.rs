@@ -64,6 +64,11 @@ impl Stored {
         Ok(())
     }
 
+    /// The version that was read or written last.
+    pub fn version(&self) -> Option<&str> {
+        self.object.metadata.resource_version.as_deref()
+    }
+
     pub fn record(&self) -> Option<&Record> {
         self.record.as_ref()
     }
@@ -75,8 +80,15 @@ impl Stored {
     /// Whether a resource that the watch shows has a record that is not of our writing.
     pub fn is_challenged_by(&self, shown: &ValkeyReplication) -> bool {
         let version = shown.metadata.resource_version.as_ref();
-        version.is_some_and(|version| !self.own.contains(version))
+        version.is_some_and(|version| !self.own.contains(version) && !self.is_later_than(version))
             && shown.status.as_ref().and_then(ValkeyReplicationStatus::record) != self.record
+    }
+
+    /// Whether what is at hand is certainly newer: a watch that lags behind is no reason to doubt it. Versions are numbers that grow, as etcd
+    /// counts them and Kubernetes promises since 1.35; of any other nothing is concluded.
+    fn is_later_than(&self, shown: &str) -> bool {
+        let number = |version: &str| version.parse::<u64>().ok();
+        self.version().and_then(number).zip(number(shown)).is_some_and(|(known, shown)| known > shown)
     }
 
     /// Whether it is the same object: not one that was deleted and made again under the same name.
@@ -93,5 +105,34 @@ fn remember(own: &mut VecDeque<String>, object: &ValkeyReplication) {
     own.extend(object.metadata.resource_version.clone());
     while own.len() > OWN {
         own.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(version: &str, epoch: u64) -> ValkeyReplication {
+        let mut resource = ValkeyReplication::new("pair", crate::api::ValkeyReplicationSpec::default());
+        resource.metadata.resource_version = Some(version.to_owned());
+        let mut status = ValkeyReplicationStatus::default();
+        status.set_record(Record { epoch, ..Record::default() });
+        resource.status = Some(status);
+        resource
+    }
+
+    fn read(version: &str, epoch: u64) -> Stored {
+        let object = resource(version, epoch);
+        let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);
+        Stored { object, record, read_ms: 0, seen_ms: 0, own: VecDeque::new() }
+    }
+
+    #[test]
+    fn a_record_of_anothers_writing_is_a_challenge_unless_it_is_of_before_ours() {
+        let stored = read("100", 2);
+        assert!(stored.is_challenged_by(&resource("101", 3)));
+        assert!(!stored.is_challenged_by(&resource("101", 2)), "it says the same");
+        assert!(!stored.is_challenged_by(&resource("99", 1)), "the watch lags behind");
+        assert!(stored.is_challenged_by(&resource("a99", 1)), "who knows when that was");
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use valkey_repl_engine::Leadership;
 
 use super::{
-    BUILDS, Desk, Options, Shared, apply, nodes,
+    BUILDS, Desk, Options, READS, Shared, Workshop, apply, nodes,
     registry::{Key, Registry},
 };
 use crate::{api::ValkeyReplication, metrics::Metrics, resources::names::NAME_LABEL};
@@ -51,13 +51,14 @@ pub(super) struct Told {
 /// Watches one namespace, or all, and looks after what it finds, until dropped.
 pub(super) async fn run(
     client: Client,
+    workshop: Workshop,
     namespace: Option<String>,
     options: Arc<Options>,
     leads: watch::Receiver<Option<Leadership>>,
     Told { metrics, desk }: Told,
     nodes: nodes::Nodes,
 ) {
-    let scope = Scope { client: client.clone(), namespace };
+    let scope = Scope { client, namespace };
     let standing = apply::Standing::default();
     let (pods, pod_news) = scope.reflect::<Pod>(slim_pod, News::Wake, None);
     let (sets, set_news) = scope.reflect::<StatefulSet>(slim, News::Touch, Some(standing.clone()));
@@ -69,12 +70,14 @@ pub(super) async fn run(
     // Stores that are not filled yet must not be taken for an empty cluster.
     let ready = (pods.clone(), sets.clone(), slices.clone());
     let shared = Arc::new(Shared {
-        client,
+        client: workshop.client,
+        work: workshop.runtime,
         options,
         leads,
         metrics,
         desk,
         builds: Semaphore::new(BUILDS),
+        reads: Semaphore::new(READS),
         standing: standing.clone(),
         pods,
         sets,

@@ -56,6 +56,14 @@ pub fn build(
     })
 }
 
+/// Whether a slice leads to this server already.
+pub fn leads_to(slice: &EndpointSlice, server: &Server) -> bool {
+    slice.endpoints.iter().any(|endpoint| {
+        endpoint.target_ref.as_ref().and_then(|pod| pod.uid.as_deref()) == Some(&server.uid)
+            && endpoint.addresses.first().is_some_and(|address| *address == server.ip.to_string())
+    })
+}
+
 fn endpoint(names: &Names<'_>, server: &Server) -> Endpoint {
     Endpoint {
         addresses: vec![server.ip.to_string()],

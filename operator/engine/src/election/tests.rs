@@ -101,3 +101,38 @@ fn who_names_the_data_set_to_keep_does_not_wait_for_the_others() {
     let seen = accepting(Some("pair-1"), vec![restarted(0, 0, true), restarted(1, 400, false)]);
     assert_eq!(kept(&seen).as_deref(), Some("pair-1"));
 }
+
+#[test]
+fn a_member_is_unheard_of_until_it_answers_refuses_or_has_been_silent_for_too_long() {
+    let heard = |connection: Connection, answers: bool| {
+        let mut other = restarted(1, 0, false);
+        other.connection = connection;
+        other.answer = other.answer.filter(|_| answers);
+        decide(&accepting(None, vec![restarted(0, 0, false), other]), &Memory::default()).endpoints.unheard
+    };
+    let nobody: Vec<String> = Vec::new();
+    assert_eq!(heard(Connection::Untried, false), ["pair-1"]);
+    assert_eq!(heard(Connection::Silent { since_ms: 9_000 }, false), ["pair-1"]);
+    assert_eq!(heard(Connection::Silent { since_ms: 1_000 }, false), nobody);
+    assert_eq!(heard(Connection::Refused { asked_ms: 9_999, uid: None }, false), nobody);
+    assert_eq!(heard(Connection::Connected, true), nobody);
+}
+
+#[test]
+fn only_a_replicas_answer_that_moves_nothing_but_times_and_counts_says_the_same() {
+    let before = restarted(1, 100, false).answer.unwrap();
+    let later = Answer { asked_ms: 10_500, received_ms: 10_501, offset: 200, keys: 7, ..before.clone() };
+    assert!(later.says_the_same(&before));
+    let fence = before.fence.clone().map(|fence| Fence { term: 21, ..fence });
+    for other in [
+        Answer { role: Role::Primary, upstream: None, ..later.clone() },
+        Answer { run_id: "third-life".to_owned(), ..later.clone() },
+        Answer { replid: "another".to_owned(), ..later.clone() },
+        Answer { loading: true, ..later.clone() },
+        Answer { whole: false, ..later.clone() },
+        Answer { upstream: None, ..later.clone() },
+        Answer { fence, ..later },
+    ] {
+        assert!(!other.says_the_same(&before), "{other:?}");
+    }
+}
