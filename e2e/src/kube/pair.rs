@@ -82,6 +82,16 @@ impl<'c> Pair<'c> {
         waited.map_err(|error| format!("{error}\n{}", self.report()))
     }
 
+    /// Waits until every replica can take over.
+    ///
+    /// # Errors
+    /// As for [`Pair::create`].
+    pub fn wait_in_step(&self, limit: Duration) -> Result<(), String> {
+        self.wait_ready(limit)?;
+        let waited = self.kubectl.wait_for("condition=Degraded=False", &format!("vkr/{}", self.name), limit);
+        waited.map_err(|error| format!("{error}\n{}", self.report()))
+    }
+
     /// The resource's status.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod faults;
 mod install;
 mod planned;
+mod speed;
 
 use std::sync::LazyLock;
 

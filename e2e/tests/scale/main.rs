@@ -2,12 +2,14 @@
 //! measures, and fails where a promise is broken:
 //!
 //! - in steady state the operator writes nothing but its Lease, and asks less than once per resource and minute;
-//! - a failover among all of them takes no longer than alone.
+//! - a failover among all of them takes no longer than alone;
+//! - an operator that takes over from another changes no status, and leads no Service elsewhere.
 //!
 //! `SCALE=2000` is how many resources, `SCALE_SECONDS=120` how long the steady state is watched.
 
 mod fleet;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -53,6 +55,14 @@ impl Operator {
         Self { process: child, log: path }
     }
 
+    /// Processor time so far, in seconds.
+    fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').expect("a process has a name");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
+        ticks.sum::<f64>() / rustix::param::clock_ticks_per_second() as f64
+    }
+
     /// What it holds in memory, in KiB.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -72,12 +82,13 @@ impl Drop for Operator {
     }
 }
 
-/// Makes resources and their pods, `from..to`.
+/// Makes resources, their pods and the claims of those, `from..to`.
 fn create(kubectl: &Kubectl, from: usize, to: usize) {
     let pods: Vec<usize> = (from * 2..to * 2).collect();
     for portion in pods.chunks(PORTION) {
         apply(kubectl, &["create"], portion.iter().map(|index| pod(*index)));
         apply(kubectl, &["apply", "--server-side", "--subresource=status"], portion.iter().map(|i| pod_status(*i)));
+        apply(kubectl, &["create"], portion.iter().map(|index| claim(*index)));
     }
     let resources: Vec<usize> = (from..to).collect();
     for portion in resources.chunks(PORTION) {
@@ -106,6 +117,15 @@ fn pod(index: usize) -> Value {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": pod_name(index), "labels": {"valkey-repl.dev/name": fleet::resource(index)}},
         "spec": {"containers": [{"name": "valkey", "image": "none"}]},
+    })
+}
+
+/// What a StatefulSet's controller makes beside a pod.
+fn claim(index: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": format!("data-{}", pod_name(index)), "labels": {"valkey-repl.dev/name": fleet::resource(index)}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     })
 }
 
@@ -153,6 +173,25 @@ async fn fail_over(fleet: &Arc<Fleet>, kubectl: &Kubectl, pair: usize) -> Durati
     took
 }
 
+/// A verb and a resource.
+type Request = (String, String);
+
+fn is_write((verb, _): &Request) -> bool {
+    !matches!(verb.as_str(), "get" | "list" | "watch")
+}
+
+/// What the operator asks of the API server for a while, its Lease aside, and how often.
+async fn asked_within(server: &ApiServer, time: Duration) -> BTreeMap<Request, usize> {
+    let before = server.requests().unwrap().len();
+    tokio::time::sleep(time).await;
+    let mut asked = BTreeMap::new();
+    let requests = server.requests().unwrap().split_off(before);
+    requests.into_iter().filter(|(_, resource)| resource != "leases").for_each(|request| {
+        *asked.entry(request).or_default() += 1;
+    });
+    asked
+}
+
 async fn failovers(fleet: &Arc<Fleet>, kubectl: &Kubectl, pairs: usize) -> Vec<Duration> {
     let mut took = Vec::new();
     for n in 0..FAILOVERS {
@@ -197,25 +236,35 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     // What the last change still brings along.
     tokio::time::sleep(Duration::from_secs(15)).await;
 
-    let before = server.requests().unwrap().len();
-    let since = Instant::now();
-    tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
-    let asked: Vec<_> = server.requests().unwrap().split_off(before);
+    let (since, cpu) = (Instant::now(), operator.cpu());
+    let asked = asked_within(&server, Duration::from_secs(seconds as u64)).await;
     let minutes = since.elapsed().as_secs_f64() / 60.0;
-    let asked: Vec<_> = asked.into_iter().filter(|(_, resource)| resource != "leases").collect();
-    let writes: Vec<_> = asked.iter().filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch")).collect();
-    let rate = asked.len() as f64 / minutes / count as f64;
+    println!("SCALE steady state: {:.1} % of one CPU", (operator.cpu() - cpu) / since.elapsed().as_secs_f64() * 100.0);
+    let writes: Vec<_> = asked.iter().filter(|(request, _)| is_write(request)).collect();
+    let rate = asked.values().sum::<usize>() as f64 / minutes / count as f64;
     let memory = operator.memory();
     let each = memory.saturating_sub(memory_alone) as f64 / count.saturating_sub(1).max(1) as f64;
     println!(
         "SCALE steady state of {minutes:.1} min: {} writes, {rate:.2} requests per resource and minute",
-        writes.len()
+        writes.iter().map(|(_, count)| *count).sum::<usize>()
     );
+    println!("SCALE asked in steady state: {asked:?}");
     println!("SCALE memory {memory} KiB, {each:.1} KiB per resource");
+
+    drop(operator);
+    let _operator = Operator::start(&server);
+    let asked = asked_within(&server, Duration::from_secs(60)).await;
+    println!("SCALE asked by a new leader: {asked:?}");
+    let told = |(verb, resource): &Request| {
+        let what = matches!(resource.as_str(), "endpointslices" | "valkeyreplications");
+        what && is_write(&(verb.clone(), resource.clone()))
+    };
+    let changed: Vec<_> = asked.iter().filter(|(request, _)| told(request)).collect();
 
     let among = failovers(&fleet, &kubectl, count).await;
     println!("SCALE among {count}: failovers {among:?}");
     assert!(writes.is_empty(), "written in steady state: {writes:?}");
+    assert!(changed.is_empty(), "changed by a new leader: {changed:?}");
     assert!(rate < 1.0, "{rate} requests per resource and minute");
     let (alone, among) = (alone[FAILOVERS / 2], among[FAILOVERS / 2]);
     assert!(among <= alone + ALLOWANCE, "the median failover takes {among:?} among all and {alone:?} alone");

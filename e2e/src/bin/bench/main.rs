@@ -1,11 +1,13 @@
 //! What replication, persistence and memory cost: our server beside the real Valkey, turn about on this machine. Medians, ours first.
 //!
-//! `bench [replication|memory]`; without a word, both. Environment: `ROUNDS` (3), how often each is measured; `KEYS` (1000000), of the data
-//! set that is saved and sent; `BYTES` (100), of each value. `make bench` runs it.
+//! `bench [replication|memory|failover]`; without a word, all of them. Environment: `ROUNDS` (3), how often each is measured; `KEYS`
+//! (1000000), of the data set that is saved and sent; `BYTES` (100), of each value; `CRASHES` (100), of a primary in the operator's local mode,
+//! which is measured for ours alone. `make bench` runs it.
 //!
 //! A ratio below 1 says that ours takes less. One server has CPU 0 and its replica CPU 1; a load takes what is left of CPU 1.
 
 mod data;
+mod failover;
 mod figures;
 mod memory;
 mod replication;
@@ -42,10 +44,19 @@ fn run(which: Option<&str>) -> io::Result<()> {
     let plan = Plan { rounds: number("ROUNDS", 3)?, keys: number("KEYS", 1_000_000)?, bytes: number("BYTES", 100)? };
     let parts: &[Part] = match which {
         None => &[replication::measure, memory::measure],
+        Some("failover") => &[],
         Some("replication") => &[replication::measure],
         Some("memory") => &[memory::measure],
-        Some(other) => return Err(io::Error::other(format!("no part is called {other:?}: replication or memory"))),
+        Some(other) => {
+            return Err(io::Error::other(format!("no part is called {other:?}: replication, memory or failover")));
+        }
     };
+    if matches!(which, None | Some("failover")) {
+        failover::measure(number("CRASHES", 100)?)?;
+    }
+    if parts.is_empty() {
+        return Ok(());
+    }
     let mut figures = Figures::default();
     for round in 1..=plan.rounds {
         for (side, program) in [(Side::Ours, Program::Ours), (Side::Real, Program::Valkey91)] {
