@@ -57,6 +57,47 @@ fn what_could_not_be_flushed_is_not_made_good_by_a_later_write() {
 }
 
 #[test]
+fn a_replica_that_cannot_write_ends_unless_it_is_told_to_go_on() {
+    let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
+    let mut client = primary.connect();
+    for (told, goes_on) in [("no", false), ("yes", true)] {
+        let mut replica = Server::start(&["--appendonly", "yes", "--replica-ignore-disk-write-errors", told]);
+        let mut follower = replica.connect();
+        follower.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+        follower.ask_until("INFO replication", "master_link_status:up");
+        follower.ask_until("INFO persistence", "aof_rewrite_in_progress:0");
+        // Whatever its next file is called.
+        for n in 2..9 {
+            let file = replica.path(&format!("appendonlydir/appendonly.aof.{n}.incr.aof"));
+            let _ = std::os::unix::fs::symlink("/dev/full", file);
+        }
+        follower.ask("BGREWRITEAOF");
+        follower.ask_until("INFO persistence", "aof_rewrite_in_progress:0");
+        client.ask("SET key 1");
+        client.ask("SET key 2");
+        if goes_on {
+            follower.ask_until("GET key", "2");
+        } else {
+            replica.wait();
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_manifest_is_lost_is_left_as_it_is() {
+    let mut server = Server::start(&ALWAYS);
+    check(&mut server.connect(), &[("SET key value", "OK")]);
+    let written = std::fs::read(server.path("appendonlydir/appendonly.aof.1.incr.aof")).unwrap();
+    assert!(!written.is_empty());
+    std::fs::remove_file(server.path("appendonlydir/appendonly.aof.manifest")).unwrap();
+    server.restart();
+    check(&mut server.connect(), &[("GET key", "nil"), ("SET key other", "OK")]);
+    assert_eq!(std::fs::read(server.path("appendonlydir/appendonly.aof.1.incr.aof")).unwrap(), written);
+    server.restart();
+    check(&mut server.connect(), &[("GET key", "other")]);
+}
+
+#[test]
 fn a_write_answered_while_a_script_keeps_the_server_busy_is_on_disk() {
     let server = Server::start(&ALWAYS);
     let (mut writer, mut script, mut other) = (server.connect(), server.connect(), server.connect());

@@ -114,6 +114,8 @@ pub fn render_at(resource: &ValkeyReplication, place: &Place<'_>) -> Result<Conf
     line("repl-diskless-sync", yes_no(spec.replication.diskless));
     // In a pair there is no second replica to wait for.
     line("repl-diskless-sync-delay", "0");
+    // Half a pair is worth more than none: it holds in memory what it acknowledges, and says what is wrong.
+    line("replica-ignore-disk-write-errors", "yes");
     if spec.flavor == Flavor::Native {
         let lease = std::time::Duration::from(spec.failover.quorum_timeout);
         line("primary-quorum-timeout", &lease.as_millis().to_string());

@@ -87,6 +87,9 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
         return Err(CommandError::bytes([b"NOPERM ", &*server.denial_text(client, row, denied)].concat()));
     }
     if trusted {
+        if client.is_primary() && flags.contains(Flags::WRITE) {
+            server.check_disk_of_replica();
+        }
         return Ok(Outcome::Done);
     }
     let queued = client.transaction.as_ref().map_or(Flags::empty(), |t| t.flags);

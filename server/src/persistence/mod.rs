@@ -32,12 +32,20 @@ pub struct Persistence {
     pub aof: Aof,
     /// The child of a diskless transfer ended well while replicas were still taking its last bytes.
     pub transfer_outlives_child: bool,
+    /// When the log last said that what the primary sends cannot be brought to disk, in microseconds.
+    pub unwritable_told_us: i64,
 }
 
 impl Persistence {
     /// Nothing saved, nothing running.
     pub fn new(now_ms: i64) -> Self {
-        Persistence { child: None, rdb: RdbState::new(now_ms), aof: Aof::new(), transfer_outlives_child: false }
+        Persistence {
+            child: None,
+            rdb: RdbState::new(now_ms),
+            aof: Aof::new(),
+            transfer_outlives_child: false,
+            unwritable_told_us: 0,
+        }
     }
 
     /// The directory of all data files.

@@ -337,6 +337,22 @@ impl Server {
         Ok(())
     }
 
+    /// A write came from the primary. A replica that cannot bring it to disk ends, unless it is told to go on.
+    pub fn check_disk_of_replica(&mut self) {
+        if self.persistence.check_disk(self).is_ok() {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            crate::log_warning!(
+                "Replica was unable to write command to disk. It ends; set replica-ignore-disk-write-errors to have it go on in memory."
+            );
+            self.exit = Some(1);
+        } else if self.clock_us.saturating_sub(self.persistence.unwritable_told_us) >= 10_000_000 {
+            self.persistence.unwritable_told_us = self.clock_us;
+            crate::log_warning!("Replica is applying a command it is unable to write to disk.");
+        }
+    }
+
     /// Whether this is a replica that must not show its data while its primary is away.
     pub fn serves_no_stale_data(&self) -> bool {
         !self.config.replica_serve_stale_data && self.repl.link.as_ref().is_some_and(|l| !l.is_up())

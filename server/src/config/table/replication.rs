@@ -25,7 +25,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Port that the primary is told; 0 for the real one.
     replica_announce_port: u16 = 0, "replica-announce-port" | "slave-announce-port", number(0, 65535), None, Acts;
     /// Goes on replicating when the append only file cannot be written.
-    replica_ignore_disk_write_errors: bool = false, "replica-ignore-disk-write-errors", flag(), None, NoEffectHere;
+    replica_ignore_disk_write_errors: bool = false, "replica-ignore-disk-write-errors", flag(), None, Acts;
     /// Sends snapshots straight from the child to the replicas' sockets.
     repl_diskless_sync: bool = true, "repl-diskless-sync", flag(), None, Acts;
     /// Seconds that such a snapshot waits for further replicas. Valkey waits 5: with the one replica of a pair that is dead time.

@@ -10,6 +10,7 @@ use super::manifest::{FileType, Manifest, Part};
 use super::{Aof, State, directory, stem};
 use crate::bio::FsyncTag;
 use crate::config::AppendFsync;
+use crate::config::os_text;
 use crate::resp::argv::encode_command;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -120,7 +121,7 @@ impl Server {
             }
             Err(e) => {
                 log_warning!("Fail to fsync the AOF file: {e}");
-                aof.flush_error = Some(e.to_string());
+                aof.flush_error = Some(os_text(&e));
                 aof.unsynced = true;
             }
         }
@@ -137,8 +138,14 @@ impl Server {
         self.flush_aof_now()?;
         let (timestamps, as_rdb) = (self.config.aof_timestamp_enabled, self.config.aof_use_rdb_preamble);
         let aof = &mut self.persistence.aof;
-        let seq = aof.manifest.next_seq(FileType::Incr);
-        let name = Manifest::name(&stem, seq, FileType::Incr, false);
+        let mut seq = aof.manifest.next_seq(FileType::Incr);
+        let mut name = Manifest::name(&stem, seq, FileType::Incr, false);
+        // One that no manifest names may be all that is left of a data set whose manifest was lost.
+        while std::fs::metadata(dir.join(&name)).is_ok_and(|file| file.len() > 0) {
+            log_warning!("{} is in no manifest: it is left as it is", dir.join(&name).display());
+            seq += 1;
+            name = Manifest::name(&stem, seq, FileType::Incr, false);
+        }
         let path = dir.join(&name);
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
         let file = file.map_err(|e| format!("Can't open the append-only file {}: {e}", path.display()))?;
@@ -246,7 +253,7 @@ impl Aof {
                     log_warning!("Error writing to the AOF file: {e}");
                 }
                 self.buffer.drain(..written);
-                self.error = Some(e.to_string());
+                self.error = Some(os_text(&e));
             }
         }
     }
