@@ -16,8 +16,8 @@ use crate::wait::try_until;
 pub const NAME: &str = "valkey-repl-e2e";
 /// Where the operator is installed.
 pub const OPERATOR_NAMESPACE: &str = "valkey-repl-system";
-/// The real Valkey, as an image that `e2e/images/stock.sh` has built.
-pub const STOCK_IMAGE: &str = "valkey-repl/stock:9.1";
+/// The real Valkey 9.1 and 8.1, as images that `e2e/images/stock.sh` has built.
+pub const STOCK_IMAGES: [&str; 2] = ["valkey-repl/stock:9.1", "valkey-repl/stock:8.1"];
 /// The chart's release, and the name of the operator's Deployment.
 const RELEASE: &str = "valkey-repl";
 /// How long a roll-out may take.
@@ -181,6 +181,15 @@ impl Cluster {
         Ok(PausedNode { node: Some(node.to_owned()) })
     }
 
+    /// Takes the power off a node, until the guard is dropped or asked to give it back.
+    ///
+    /// # Errors
+    /// docker failed.
+    pub fn power_off(&self, node: &str) -> Result<DarkNode, String> {
+        run("docker", &["kill", node], &[], "")?;
+        Ok(DarkNode { node: Some(node.to_owned()) })
+    }
+
     /// Kills the process `program` of a pod from outside, as the kernel's OOM killer would: kubelet is not asked.
     ///
     /// # Errors
@@ -265,7 +274,7 @@ impl Cluster {
 
     fn load_images(&self) -> Result<(), String> {
         let mut images: Vec<String> = ["server", "operator", "e2e"].into_iter().map(Self::image).collect();
-        images.push(STOCK_IMAGE.to_owned());
+        images.extend(STOCK_IMAGES.map(str::to_owned));
         load(&images).map_err(|error| format!("{error}\n`make images` and e2e/images/stock.sh build them"))
     }
 
@@ -296,6 +305,32 @@ const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// Where the API server listens, on the control plane's node.
 const API_PORT: &str = "6443";
+
+/// A node without power.
+#[derive(Debug)]
+pub struct DarkNode {
+    node: Option<String>,
+}
+
+impl DarkNode {
+    /// Starts the node again.
+    ///
+    /// # Errors
+    /// docker failed.
+    pub fn power_on(mut self) -> Result<(), String> {
+        self.restore()
+    }
+
+    fn restore(&mut self) -> Result<(), String> {
+        self.node.take().map_or(Ok(()), |node| run("docker", &["start", &node], &[], "").map(drop))
+    }
+}
+
+impl Drop for DarkNode {
+    fn drop(&mut self) {
+        let _ = self.restore();
+    }
+}
 
 /// What drops packets of one address family.
 const IPV4: &str = "iptables";

@@ -10,7 +10,7 @@ mod pair;
 mod pod_writer;
 
 pub use api_server::{ApiServer, definition};
-pub use cluster::{Cluster, Cut, OPERATOR_NAMESPACE, Outage, PausedNode, STOCK_IMAGE};
+pub use cluster::{Cluster, Cut, DarkNode, OPERATOR_NAMESPACE, Outage, PausedNode, STOCK_IMAGES};
 pub use command::run;
 pub use disks::SmallDisks;
 pub use kubectl::Kubectl;

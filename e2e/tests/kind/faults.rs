@@ -5,7 +5,7 @@ mod resources;
 
 use std::time::{Duration, Instant};
 
-use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter, STOCK_IMAGE};
+use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter, STOCK_IMAGES};
 
 use crate::{PAIR, cluster};
 
@@ -152,6 +152,18 @@ fn a_frozen_node_costs_no_write_and_its_primary_comes_back_as_a_replica() {
 }
 
 #[test]
+fn a_node_without_power_costs_no_write_and_its_primary_comes_back_as_a_replica() {
+    let Some(cluster) = cluster() else { return };
+    let scene = Scene::set(cluster, "e2e-power");
+    let since = Instant::now();
+    let dark = cluster.power_off(&scene.primary.node).unwrap();
+    scene.expect_failover("node without power", since);
+    dark.power_on().unwrap();
+    scene.expect_return("node without power");
+    scene.end();
+}
+
+#[test]
 fn a_pair_fails_over_although_the_leading_operator_was_killed_first() {
     let Some(cluster) = cluster() else { return };
     let scene = Scene::set(cluster, "e2e-leader");
@@ -230,11 +242,14 @@ fn head() -> String {
 #[test]
 fn a_pair_of_stock_servers_loses_nothing_that_its_replica_held() {
     let Some(cluster) = cluster() else { return };
-    let stock = format!("spec: {{instances: 2, flavor: Stock, image: \"{STOCK_IMAGE}\"}}\n");
-    let scene = Scene::set_with(cluster, "e2e-stock", &(head() + &stock), Promise::Replicated);
-    let since = Instant::now();
-    cluster.kill_process(&scene.primary, "valkey-server").unwrap();
-    scene.expect_failover("stock process killed", since);
-    scene.expect_return("stock process killed");
-    scene.end();
+    for image in STOCK_IMAGES {
+        let stock = format!("spec: {{instances: 2, flavor: Stock, image: \"{image}\"}}\n");
+        let scene = Scene::set_with(cluster, "e2e-stock", &(head() + &stock), Promise::Replicated);
+        let since = Instant::now();
+        cluster.kill_process(&scene.primary, "valkey-server").unwrap();
+        let what = format!("process of {image} killed");
+        scene.expect_failover(&what, since);
+        scene.expect_return(&what);
+        scene.end();
+    }
 }

@@ -145,6 +145,8 @@ fn pod_status(index: usize) -> Value {
 fn settle(kubectl: &Kubectl, count: usize) {
     let limit = Duration::from_secs(120 + count as u64);
     let settled = try_until("all resources to be in step", limit, || {
+        // To look at all of them is work for the API server, too.
+        std::thread::sleep(Duration::from_millis(500 + count as u64));
         let path = r#"jsonpath={range .items[*]}{.status.ready}{"\n"}{end}"#;
         let ready = kubectl.run(&["get", "vkr", "--output", path])?;
         let done = ready.lines().filter(|line| *line == "2/2").count();
@@ -233,8 +235,12 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     create(&kubectl, 1, count);
     settle(&kubectl, count);
     println!("SCALE {count} resources in step after {:?}, those that made them included", since.elapsed());
-    // What the last change still brings along.
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    // Their objects are made meanwhile, a few at a time.
+    let since = Instant::now();
+    while asked_within(&server, Duration::from_secs(15)).await.keys().any(is_write) {
+        assert!(since.elapsed() < Duration::from_secs(300 + count as u64), "the operator goes on writing");
+    }
+    println!("SCALE silent after another {:?}", since.elapsed());
 
     let (since, cpu) = (Instant::now(), operator.cpu());
     let asked = asked_within(&server, Duration::from_secs(seconds as u64)).await;

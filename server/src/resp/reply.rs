@@ -47,6 +47,11 @@ impl ReplyBuf {
         ReplyBuf { proto, ..Self::default() }
     }
 
+    /// Whether there is no limit to what may wait.
+    pub fn is_unlimited(&self) -> bool {
+        self.ceiling == usize::MAX
+    }
+
     /// Sets how many bytes may be pending, the own buffer's among them. If more are, all are dropped: the client has to go, and must not
     /// cost memory until it does.
     pub fn set_ceiling(&mut self, bytes: usize) {

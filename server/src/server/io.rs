@@ -246,9 +246,10 @@ impl Server {
     }
 
     /// Sends some of a long answer before the rest of it is put together: it needs less memory, and is still in the processor's cache. Not before
-    /// what must come first: the log of the writes that are answered, and messages about them. False when the socket takes no more.
+    /// what must come first: the log of the writes that are answered, and messages about them. And not where the answers of a pipeline are to
+    /// have a limit together. False when the socket takes no more.
     fn write_early(&mut self, client: &mut Client) -> bool {
-        if self.persistence.aof.pending() == 0 && self.tracking.is_idle() {
+        if self.persistence.aof.pending() == 0 && self.tracking.is_idle() && client.reply.is_unlimited() {
             let before = client.reply.pending();
             self.write(client);
             return client.reply.pending() < before;

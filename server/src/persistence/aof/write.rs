@@ -140,8 +140,9 @@ impl Server {
         let aof = &mut self.persistence.aof;
         let mut seq = aof.manifest.next_seq(FileType::Incr);
         let mut name = Manifest::name(&stem, seq, FileType::Incr, false);
-        // One that no manifest names may be all that is left of a data set whose manifest was lost.
-        while std::fs::metadata(dir.join(&name)).is_ok_and(|file| file.len() > 0) {
+        // At a start without a manifest, a file may be all that is left of a data set whose manifest was lost.
+        let first = in_manifest && aof.manifest.parts.is_empty();
+        while first && std::fs::metadata(dir.join(&name)).is_ok_and(|file| file.len() > 0) {
             log_warning!("{} is in no manifest: it is left as it is", dir.join(&name).display());
             seq += 1;
             name = Manifest::name(&stem, seq, FileType::Incr, false);
