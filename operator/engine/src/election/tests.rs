@@ -136,3 +136,49 @@ fn only_a_replicas_answer_that_moves_nothing_but_times_and_counts_says_the_same(
         assert!(!other.says_the_same(&before), "{other:?}");
     }
 }
+
+/// A pair in step whose primary stands idle; this operator heard of it last at 9.9 s, and its replica at `heard_ms`.
+fn cut_from_the_primary(spec: Spec, heard_ms: u64) -> Observation {
+    let life = |n: u32| Life { name: format!("pair-{n}"), uid: format!("uid-{n}"), run_id: format!("second-life-{n}") };
+    let mut seen = accepting(None, vec![restarted(0, 500, false), restarted(1, 500, false)]);
+    seen.spec = spec;
+    if let Some(record) = &mut seen.record {
+        record.primary = Some(life(0));
+        record.successors = vec![life(1)];
+        record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
+    }
+    let (address, silent) = (seen.instances[0].address.clone(), Connection::Silent { since_ms: 10_000 });
+    let [primary, replica] = seen.instances.as_mut_slice() else { panic!("a pair") };
+    primary.connection = silent;
+    let answer = primary.answer.as_mut().unwrap();
+    answer.role = Role::Primary;
+    answer.upstream = None;
+    answer.fence.as_mut().unwrap().epoch = EPOCH;
+    let answer = replica.answer.as_mut().unwrap();
+    (answer.asked_ms, answer.received_ms) = (heard_ms, heard_ms);
+    answer.upstream = Some(Upstream { address, link: LinkState::Up, since_ms: 60_000 });
+    seen
+}
+
+/// Whether the primary is taken over from when its replica was last sent something at 9.9 s and said so at 10 s.
+fn taken_over(spec: &Spec, at_ms: u64) -> bool {
+    let before = cut_from_the_primary(spec.clone(), 9_950);
+    let memory = decide(&before, &Memory::default()).memory;
+    let mut seen = cut_from_the_primary(spec.clone(), at_ms - 20);
+    seen.now_ms = at_ms;
+    decide(&seen, &memory).record.is_some_and(|record| record.phase == Phase::Takeover)
+}
+
+#[test]
+fn a_replica_that_hears_no_more_often_than_an_idle_primary_speaks_keeps_it_in_office() {
+    let usual = Spec { detection_timeout_ms: 3_000, quorum_timeout_ms: 5_000, ..Spec::default() };
+    assert!(taken_over(&usual, 13_000), "the replica hears nothing either");
+    // It asks for votes every second: the replica has not missed one yet.
+    let quick = Spec { detection_timeout_ms: 500, ..usual.clone() };
+    assert!(!taken_over(&quick, 10_900));
+    assert!(taken_over(&quick, 12_000), "the replica hears nothing either");
+    // It asks for votes every four seconds.
+    let patient = Spec { quorum_timeout_ms: 20_000, ..usual };
+    assert!(!taken_over(&patient, 13_900));
+    assert!(taken_over(&patient, 18_000), "the replica hears nothing either");
+}
