@@ -61,7 +61,10 @@ impl<'a> Turn<'a> {
         }
         let full: Vec<&(Life, &Answer)> = heard.iter().filter(|(_, a)| a.keys > 0).collect();
         let Some(first) = full.first() else { return heard.first().map(|(l, _)| l.clone()) };
-        let best = lineage::most_advanced(&full, |f| f.1).copied().or_else(|| {
+        // One whose history goes on from all others' is the newest, emptied or not. One that never held anything has a history of its own.
+        let all: Vec<&(Life, &Answer)> = heard.iter().collect();
+        let newest = lineage::most_advanced(&all, |f| f.1).or_else(|| lineage::most_advanced(&full, |f| f.1));
+        let best = newest.copied().or_else(|| {
             let most = full.iter().max_by_key(|(_, a)| (a.whole, a.keys)).copied();
             most.filter(|_| accepted)
         });

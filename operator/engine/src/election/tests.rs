@@ -182,3 +182,18 @@ fn a_replica_that_hears_no_more_often_than_an_idle_primary_speaks_keeps_it_in_of
     assert!(!taken_over(&patient, 13_900));
     assert!(taken_over(&patient, 18_000), "the replica hears nothing either");
 }
+
+#[test]
+fn a_data_set_that_was_emptied_is_not_replaced_by_an_older_one_that_was_not() {
+    // The resource was made anew: nothing is recorded, the volumes are there.
+    let first = |emptied: Instance| {
+        let mut seen = accepting(None, vec![restarted(0, 400, false), emptied]);
+        (seen.record, seen.spec.accept_data_loss) = (None, None);
+        kept(&seen)
+    };
+    let mut emptied = restarted(1, 900, false);
+    emptied.answer.as_mut().unwrap().keys = 0;
+    assert_eq!(first(emptied.clone()).as_deref(), Some("pair-1"));
+    emptied.answer.as_mut().unwrap().replid = "one of its own".to_owned();
+    assert_eq!(first(emptied).as_deref(), Some("pair-0"), "a new volume holds nothing");
+}
