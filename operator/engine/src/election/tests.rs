@@ -197,3 +197,21 @@ fn a_data_set_that_was_emptied_is_not_replaced_by_an_older_one_that_was_not() {
     emptied.answer.as_mut().unwrap().replid = "one of its own".to_owned();
     assert_eq!(first(emptied).as_deref(), Some("pair-0"), "a new volume holds nothing");
 }
+
+#[test]
+fn a_move_to_an_instance_that_is_not_there_is_refused_aloud() {
+    let wish = |to: &str| Some(crate::spec::Switchover { id: "a wish".to_owned(), to: Some(to.to_owned()) });
+    let said = |to: &str| {
+        let mut seen = cut_from_the_primary(Spec { switchover: wish(to), ..Spec::default() }, 9_950);
+        seen.instances[0].connection = Connection::Connected;
+        seen.record.as_mut().unwrap().guard = None;
+        seen.record.as_mut().unwrap().successors.clear();
+        seen.record.as_mut().unwrap().members.truncate(1);
+        seen.instances.truncate(1);
+        decide(&seen, &Memory::default())
+    };
+    let refused = said("pair-7");
+    assert!(refused.events.iter().any(|e| e.warning && e.message.contains("pair-7")), "{refused:?}");
+    assert_eq!(refused.record.unwrap().switchover_done.as_deref(), Some("a wish"));
+    assert!(said("pair-0").events.is_empty(), "it is there already");
+}
