@@ -147,6 +147,13 @@ impl<'a> Turn<'a> {
         self.spec.durability.waits() && fenced && !self.single(record)
     }
 
+    /// Whether the primary may have answered writes that nobody else ever held, and that were to survive its end: the high-water mark in the
+    /// record says nothing of those.
+    fn answered_alone(&self, record: &Record) -> bool {
+        let preferred = self.spec.durability == Durability::Preferred;
+        preferred && self.strict(record) && record.guard.is_none() && self.spec.persistent
+    }
+
     /// Compares what the instances hold after their restarts with what is recorded.
     fn reelect(&mut self, record: &Record, primary: &Life, held_all: &[Life]) -> Option<Record> {
         let lineage = record.lineage.clone().unwrap_or_default();
@@ -164,6 +171,15 @@ impl<'a> Turn<'a> {
         survivors.sort_by_key(|s| (std::cmp::Reverse(s.reach), s.life.name != primary.name));
         if let Some(best) = survivors.first() {
             let alone = held_all.iter().all(|l| l.name == primary.name);
+            let kept = survivors.iter().any(|s| s.life.name == primary.name && s.reach >= lineage.offset);
+            if alone && !kept && !unheard.contains(&primary.name) && self.answered_alone(record) {
+                let (old, name) = (primary.name.as_str(), best.life.name.as_str());
+                let message = format!(
+                    "{old} went on alone and has lost what it answered since; {name} holds the most of what is left"
+                );
+                self.say(ReasonCode::NoSuccessor, Some(old), message);
+                return None;
+            }
             return self.judge(record, primary, best, &lineage, &unheard, alone);
         }
         self.judge_unknown(record, primary, &lineage, &heard, &unheard)

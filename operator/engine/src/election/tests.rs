@@ -215,3 +215,32 @@ fn a_move_to_an_instance_that_is_not_there_is_refused_aloud() {
     assert_eq!(refused.record.unwrap().switchover_done.as_deref(), Some("a wish"));
     assert!(said("pair-0").events.is_empty(), "it is there already");
 }
+
+#[test]
+fn nobody_takes_over_unasked_from_a_primary_that_went_on_alone_and_lost_its_disk() {
+    // pair-1 holds all that was recorded when it was lost; what pair-0 answered since, nobody holds.
+    let after = |old: Instance, guard: Option<crate::record::Quorum>| {
+        let mut seen = accepting(None, vec![old, restarted(1, 1_000, false)]);
+        seen.spec.accept_data_loss = None;
+        let record = seen.record.as_mut().unwrap();
+        record.guard = guard;
+        record.successors.retain(|_| guard.is_some());
+        seen
+    };
+    let mut empty = restarted(0, 0, false);
+    empty.answer.as_mut().unwrap().replid = "one of its own".to_owned();
+    for old in [empty.clone(), restarted(0, 300, false)] {
+        let seen = after(old, None);
+        assert_eq!(kept(&seen), None);
+        let held = decide(&seen, &Memory::default());
+        let risk = held.conditions.iter().find(|c| c.kind == crate::ConditionKind::DatasetAtRisk).unwrap();
+        assert_eq!((risk.status, risk.reason.as_str()), (Some(true), "NoSuccessor"), "{risk:?}");
+    }
+    let epoch = Acceptance { epoch: EPOCH, instance: None };
+    let mut seen = after(empty.clone(), None);
+    seen.spec.accept_data_loss = Some(epoch);
+    assert_eq!(kept(&seen).as_deref(), Some("pair-1"), "a person may say so");
+    assert_eq!(kept(&after(restarted(0, 1_200, false), None)).as_deref(), Some("pair-0"), "it lost nothing");
+    let waited = Some(crate::record::Quorum { votes: 1, acks: 1 });
+    assert_eq!(kept(&after(empty, waited)).as_deref(), Some("pair-1"), "its writes waited for pair-1");
+}
