@@ -71,6 +71,8 @@ pub const GROUP: &str = "valkey-repl.dev";
     primary_is_one_of_the_pods(),
     Rule::new("self.flavor != 'Stock' || has(self.image)")
     .message("spec.flavor Stock needs spec.image, such as valkey/valkey:9.1"),
+    Rule::new("self.flavor != 'Native' || !has(self.config) || !('loadmodule' in self.config)")
+    .message("spec.config.loadmodule would stop every start of this server, which has no modules: remove it, or use spec.flavor Stock"),
     Rule::new("self.flavor != 'Stock' || !has(self.replication.durability) || self.replication.durability == 'Async'")
     .message("spec.flavor Stock has no acknowledged writes: set spec.replication.durability to Async, or use the project's own server image"),
 ]))]

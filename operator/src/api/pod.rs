@@ -15,11 +15,24 @@ use super::Scalar;
 pub struct Resources {
     /// What is reserved for it, such as `cpu: 500m` and `memory: 1Gi`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MOST_RESOURCES, "x-kubernetes-validations" = [amounts("requests")]))]
     pub requests: BTreeMap<String, Scalar>,
     /// What it may not exceed. When a memory limit is set and `config.maxmemory` is not, three quarters of the limit
     /// become `maxmemory`: the rest is for replication buffers and for the copy that a snapshot makes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MOST_RESOURCES, "x-kubernetes-validations" = [amounts("limits")]))]
     pub limits: BTreeMap<String, Scalar>,
+}
+
+/// How many kinds of resources may be named; the API server wants a bound to estimate what a rule costs.
+const MOST_RESOURCES: u32 = 32;
+
+/// What a StatefulSet would be refused for, in words that do not say where it is.
+fn amounts(field: &str) -> Rule {
+    Rule::new("self.all(k, isQuantity(string(self[k])))").message(
+        format!("spec.resources.{field} has a value that is no amount: write such as 500m for cpu, 1Gi for memory")
+            .as_str(),
+    )
 }
 
 /// Adjustments to the pods. A change here restarts the instances one by one, the primary last.

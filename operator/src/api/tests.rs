@@ -83,6 +83,31 @@ fn a_size_that_is_no_amount_is_refused() {
 }
 
 #[test]
+fn an_amount_that_is_none_is_refused_where_it_stands() {
+    for field in ["requests", "limits"] {
+        let message = refusal(json!({"resources": {field: {"memory": "lots"}}}));
+        assert!(message.contains(&format!("spec.resources.{field} has a value that is no amount")), "{message}");
+        resource(json!({"resources": {field: {"memory": "1.5Gi", "cpu": 2}}})).validate_cel().unwrap();
+    }
+    for size in ["64Mi", "0", "-1", "x", ""] {
+        let message = refusal(json!({"replication": {"backlogSize": size}}));
+        assert!(
+            message.contains("spec.replication.backlogSize must be") && message.contains("such as 64mb"),
+            "{message}"
+        );
+    }
+    resource(json!({"replication": {"backlogSize": "1gb"}})).validate_cel().unwrap();
+}
+
+#[test]
+fn a_module_is_refused_where_it_would_stop_the_server() {
+    let message = refusal(json!({"config": {"loadmodule": "/x.so"}}));
+    assert!(message.contains("spec.config.loadmodule") && message.contains("has no modules"), "{message}");
+    let stock = json!({"flavor": "Stock", "image": "valkey/valkey:9.1", "config": {"loadmodule": "/x.so"}});
+    resource(stock).validate_cel().unwrap();
+}
+
+#[test]
 fn what_cannot_be_changed_in_place_is_refused() {
     for (old, new, field) in [
         (json!({}), json!({"storage": {"ephemeral": true}}), "spec.storage.ephemeral"),
