@@ -183,13 +183,17 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
     conditions
 }
 
+/// The reasons whose message is the news: it says what is wrong, and changes only when something else is.
+const TELLING: [&str; 2] = ["CannotBuild", "ConfigNotTaken"];
+
 /// Whether the difference is worth a write now. The words of a message may change with every look ("silent for 420
-/// ms"), so they alone are not; they go along with the next write.
+/// ms"), so they alone are mostly not; they go along with the next write.
 pub(super) fn differs(before: Option<&ValkeyReplicationStatus>, after: &ValkeyReplicationStatus) -> bool {
     let Some(before) = before else { return true };
     let quiet = |status: &ValkeyReplicationStatus| {
         let mut status = status.clone();
-        status.conditions.iter_mut().for_each(|condition| condition.message.clear());
+        let wordy = |condition: &&mut Condition| !TELLING.contains(&condition.reason.as_str());
+        status.conditions.iter_mut().filter(wordy).for_each(|condition| condition.message.clear());
         status
     };
     quiet(before) != quiet(after)
@@ -288,6 +292,11 @@ mod tests {
         assert_eq!(status.conditions[1].message, "no such Secret");
         assert_eq!(status.observed_generation, None);
         assert_eq!(status.phase, "Forming");
+        // It was made, and the next thing is wrong.
+        let next =
+            self::status(Some(&status), None, &decision("a"), &Facts { blocked: Some("no such class"), ..facts });
+        assert!(differs(Some(&status), &next));
+        assert_eq!(next.conditions[1].message, "no such class");
     }
 
     #[test]
