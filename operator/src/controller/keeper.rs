@@ -72,6 +72,8 @@ pub(super) struct Keeper {
     statuses: Vec<Option<bool>>,
     hurry: Hurry,
     began: Instant,
+    /// The record was read once.
+    has_read: bool,
     /// Nothing that can wait is asked of the API server before.
     not_before: Option<Instant>,
     status_not_before: Option<Instant>,
@@ -115,6 +117,7 @@ impl Keeper {
             statuses: Vec::new(),
             hurry: Hurry::default(),
             began: Instant::now(),
+            has_read: false,
             not_before: None,
             status_not_before: None,
         }
@@ -196,10 +199,11 @@ impl Keeper {
                 known = self.stored.as_ref().and_then(Stored::version),
                 "the record is read from the API server"
             );
-            // With all others, when this operator begins to lead.
-            let _turn = if self.stored.is_none() { self.shared.reads.acquire().await.ok() } else { None };
+            // With all others, when this operator begins to lead; later, each for itself.
+            let _turn = if self.has_read { None } else { self.shared.reads.acquire().await.ok() };
             let read = Stored::read(&self.api, &self.key.1, self.patience(), self.stored.as_ref()).await?;
             self.stored = Some(read);
+            self.has_read = true;
         }
         Ok(())
     }

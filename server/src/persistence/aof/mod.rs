@@ -96,6 +96,15 @@ pub struct Aof {
     pub delayed_fsync: u64,
 }
 
+/// Whether a file that no manifest names holds something: it may be all that is left of a data set whose manifest was lost.
+fn is_left_over(path: &std::path::Path) -> bool {
+    let holds = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    if holds {
+        crate::log_warning!("{} is in no manifest: it is left as it is", path.display());
+    }
+    holds
+}
+
 impl Aof {
     /// Off.
     pub fn new() -> Self {

@@ -129,8 +129,12 @@ impl Server {
         let (dir, stem) = (directory(&self.config), stem(&self.config));
         let keep_history = self.config.aof_disable_auto_gc;
         let aof = &mut self.persistence.aof;
-        let seq = aof.manifest.next_seq(FileType::Base);
-        let name = Manifest::name(&stem, seq, FileType::Base, aof.rewrite_as_rdb);
+        let mut seq = aof.manifest.next_seq(FileType::Base);
+        let mut name = Manifest::name(&stem, seq, FileType::Base, aof.rewrite_as_rdb);
+        while aof.manifest.parts.is_empty() && super::is_left_over(&dir.join(&name)) {
+            seq += 1;
+            name = Manifest::name(&stem, seq, FileType::Base, aof.rewrite_as_rdb);
+        }
         let path = dir.join(&name);
         fs::rename(temp, &path).map_err(|e| format!("renaming the base into place: {e}"))?;
         let base_size = fs::metadata(&path).map_or(0, |m| m.len());

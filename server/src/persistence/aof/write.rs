@@ -140,10 +140,8 @@ impl Server {
         let aof = &mut self.persistence.aof;
         let mut seq = aof.manifest.next_seq(FileType::Incr);
         let mut name = Manifest::name(&stem, seq, FileType::Incr, false);
-        // At a start without a manifest, a file may be all that is left of a data set whose manifest was lost.
-        let first = in_manifest && aof.manifest.parts.is_empty();
-        while first && std::fs::metadata(dir.join(&name)).is_ok_and(|file| file.len() > 0) {
-            log_warning!("{} is in no manifest: it is left as it is", dir.join(&name).display());
+        let first = in_manifest && !aof.manifest.parts.iter().any(|part| part.file_type == FileType::Incr);
+        while first && super::is_left_over(&dir.join(&name)) {
             seq += 1;
             name = Manifest::name(&stem, seq, FileType::Incr, false);
         }
