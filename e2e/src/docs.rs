@@ -7,7 +7,8 @@ use crate::resp::{Client, Reply};
 
 /// The first lines of the file.
 const HEAD: &str = "\
-# What COMMAND DOCS says of commands beyond their rows in the table, in Valkey 9.1.2's words, whose answers this is made of (see NOTICE):
+# What COMMAND DOCS says of commands beyond their rows in the table, and the tips of COMMAND INFO, in Valkey 9.1.2's words, whose
+# answers this is made of (see NOTICE):
 #   cargo run -p valkey-repl-e2e --bin command-docs > server/src/commands/docs.txt
 # For each command its full name, and below that what is known of it; arguments have a dash, and their parts are set in further:
 #   - NAME TYPE [=DISPLAY] [#KEY] [\"TOKEN\"] [>=SINCE] [<DEPRECATED] [?] [*] [+] [: SUMMARY]
@@ -26,12 +27,13 @@ pub fn file(client: &mut Client, known: &[String]) -> io::Result<String> {
         let docs = client.cmd(&["COMMAND", "DOCS", &name])?;
         let Some(doc) = docs.field(&name) else { continue };
         writeln!(out, "{name}").map_err(io::Error::other)?;
-        command(&mut out, doc).ok_or_else(|| io::Error::other(format!("{name}: {doc:?}")))?;
+        let info = client.cmd(&["COMMAND", "INFO", &name])?;
+        command(&mut out, doc, &info).ok_or_else(|| io::Error::other(format!("{name}: {doc:?}, {info:?}")))?;
     }
     Ok(out)
 }
 
-fn command(out: &mut String, doc: &Reply) -> Option<()> {
+fn command(out: &mut String, doc: &Reply, info: &Reply) -> Option<()> {
     for name in ["complexity", "deprecated_since", "replaced_by"] {
         if let Some(text) = doc.field(name) {
             *out += &format!("  {name} {}\n", text.text()?);
@@ -43,6 +45,9 @@ fn command(out: &mut String, doc: &Reply) -> Option<()> {
     for change in doc.field("history").and_then(Reply::items).unwrap_or_default() {
         let [since, what] = change.items()? else { return None };
         *out += &format!("  history {} {}\n", since.text()?, what.text()?);
+    }
+    for tip in info.items()?.first()?.items()?.get(7)?.items()? {
+        *out += &format!("  tip {}\n", tip.text()?);
     }
     arguments(out, doc, 1)
 }

@@ -69,6 +69,20 @@ fn who_has_not_logged_in_learns_nothing_about_commands() {
 }
 
 #[test]
+fn clients_of_many_servers_are_told_how_to_ask_them() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for (command, tips) in [
+        ("DBSIZE", "request_policy:all_shards, response_policy:agg_sum"),
+        ("CONFIG|SET", "request_policy:all_nodes, response_policy:all_succeeded"),
+        ("HRANDFIELD", "nondeterministic_output"),
+    ] {
+        let answer = client.ask(&format!("COMMAND INFO {command}"));
+        assert!(answer.contains(&format!("[{tips}]")), "{command}: {answer}");
+    }
+}
+
+#[test]
 fn a_transaction_is_refused_where_one_of_its_commands_would_be() {
     let server = Server::start(&["--replica-serve-stale-data", "no"]);
     let (mut client, mut other) = (server.connect(), server.connect());

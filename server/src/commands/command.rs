@@ -79,8 +79,7 @@ fn describe(reply: &mut ReplyBuf, row: &Row) {
     reply.int(last);
     reply.int(step);
     words(reply, &category_names(command).map(|name| format!("@{name}")).collect::<Vec<_>>());
-    // Hints for clients that talk to many servers at once: none.
-    reply.set(0);
+    words(reply, &docs::tips(row));
     describe_keys(reply, command);
     reply.array(row.subcommands().count());
     row.subcommands().for_each(|sub| describe(reply, sub));

@@ -1,4 +1,4 @@
-//! COMMAND DOCS: what a command's row says, and what `docs.txt` adds to it.
+//! COMMAND DOCS and the tips of COMMAND INFO: what a command's row says, and what `docs.txt` adds to it.
 //!
 //! That file is a text so that nothing of it needs to be put together before somebody asks. Where each command begins in it is found at
 //! the first question; the lines are read anew for each answer.
@@ -133,6 +133,11 @@ fn arguments(reply: &mut ReplyBuf, list: &[Argument]) {
     list.iter().for_each(|argument| argument.write(reply));
 }
 
+/// What COMMAND INFO tells clients that talk to many servers at once.
+pub fn tips(row: &Row) -> Vec<&'static str> {
+    Doc::of(row).values("tip").collect()
+}
+
 /// Writes a command's name, and what there is to say of it.
 pub fn document(reply: &mut ReplyBuf, row: &Row) {
     reply.bulk(row.full_name.as_bytes());
@@ -210,7 +215,7 @@ mod tests {
         }
         for (name, section) in SECTIONS.iter() {
             let doc = Doc(section);
-            let fields = ["complexity", "doc_flag", "deprecated_since", "replaced_by", "history"];
+            let fields = ["complexity", "doc_flag", "deprecated_since", "replaced_by", "history", "tip"];
             let fields: usize = fields.iter().map(|field| doc.values(field).count()).sum();
             assert_eq!(fields + count(&doc.arguments()), section.lines().count(), "{name}");
         }
