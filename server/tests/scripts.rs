@@ -21,6 +21,19 @@ fn until_busy(client: &mut Client) -> String {
 }
 
 #[test]
+fn no_pattern_exhausts_the_stack() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    for matcher in ["find(s, p)", "match(s, p)", "gmatch(s, p)()", "gsub(s, p, '')"] {
+        let script = format!("local s, p = string.rep('a', 3e5), string.rep('a?', 3e5) return string.{matcher}");
+        let error = "-ERR user_script:1: pattern too complex script: on @user_script:1.";
+        assert_eq!(eval(client, &script), error, "{matcher}");
+    }
+    assert_eq!(eval(client, "local s = string.rep('a?', 3e5) return s:find(s, 1, true)"), ":1");
+    assert_eq!(eval(client, "local s = string.rep('a', 3e5) return s:find(s)"), ":1");
+}
+
+#[test]
 fn an_error_says_where_in_the_script_it_came_about() {
     let server = Server::start(&[]);
     let client = &mut server.connect();

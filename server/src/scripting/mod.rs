@@ -20,6 +20,7 @@ mod invoke;
 pub mod lend;
 pub mod library;
 pub mod libs;
+mod patterns;
 pub mod program;
 mod raise;
 pub mod random;

@@ -7,7 +7,7 @@ use mlua::state::{GcIncParams, GcMode};
 use mlua::{Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, VmState};
 
 use super::program::{Entrance, Program};
-use super::{api, lend, libs};
+use super::{api, lend, libs, patterns};
 
 /// Instructions between two looks at the clock.
 const INSTRUCTIONS: u32 = 100_000;
@@ -50,6 +50,7 @@ impl Vm {
         // SAFETY: what makes these libraries unsafe is `debug`, and loading programs from bytes. The prelude keeps both to itself: of
         // `debug` it uses `getinfo`, and it refuses bytes to `load` and `loadstring`.
         let lua = unsafe { Lua::unsafe_new_with(libraries, options) };
+        patterns::limit(&lua)?;
         let native = api::table(&lua)?;
         libs::register(&lua, &native)?;
         native.raw_set("insecure", insecure)?;
