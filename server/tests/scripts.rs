@@ -34,6 +34,15 @@ fn no_pattern_exhausts_the_stack() {
 }
 
 #[test]
+fn a_status_keeps_its_bytes() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(&["EVAL", "return {ok='\\255\\r\\254\\0x'}", "0"]);
+    // A byte that is no text is read as one sign of the replacement.
+    assert_eq!(client.receive(6), "+\u{fffd} \u{fffd}\r\n");
+}
+
+#[test]
 fn an_error_says_where_in_the_script_it_came_about() {
     let server = Server::start(&[]);
     let client = &mut server.connect();

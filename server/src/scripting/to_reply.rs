@@ -50,7 +50,8 @@ impl Writer<'_> {
             return;
         }
         if field(stack, table, Name::Ok, Kind::String) {
-            self.reply.simple(&one_line(stack.bytes(-1)));
+            let text = one_line(stack.bytes(-1));
+            [&b"+"[..], &text, b"\r\n"].iter().for_each(|part| self.reply.raw(part));
         } else if field(stack, table, Name::Double, Kind::Number) {
             self.reply.double(stack.number(-1));
         } else if field(stack, table, Name::BigNumber, Kind::String) {
@@ -107,11 +108,11 @@ impl Writer<'_> {
         }
     }
 
-    fn big_number(&mut self, text: &str) {
+    fn big_number(&mut self, text: &[u8]) {
         if self.reply.resp3() {
-            self.reply.raw(format!("({text}\r\n").as_bytes());
+            [b"(", text, b"\r\n"].iter().for_each(|part| self.reply.raw(part));
         } else {
-            self.reply.bulk(text.as_bytes());
+            self.reply.bulk(text);
         }
     }
 
@@ -174,6 +175,7 @@ pub fn error_of(stack: Stack<'_>, table: i32) -> Option<ScriptError<'_>> {
     Some(ScriptError { text, counted })
 }
 
-fn one_line(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).replace(['\r', '\n'], " ")
+/// A text as one line, up to its first zero byte, as Valkey has it. Other bytes stay as they are: it need not be UTF-8.
+fn one_line(text: &[u8]) -> Vec<u8> {
+    text.iter().take_while(|c| **c != 0).map(|c| if matches!(c, b'\r' | b'\n') { b' ' } else { *c }).collect()
 }
