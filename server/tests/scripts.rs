@@ -167,7 +167,7 @@ fn a_script_may_do_what_its_caller_may() {
     check(admin, &[(setuser, "OK"), ("SET theirs 1", "OK"), ("SET shared:a 2", "OK")]);
     assert_eq!(client.ask("AUTH limited x"), "OK");
     let denied = eval(client, "return redis.call('get', 'theirs')");
-    assert!(denied.starts_with("-NOPERM ACL failure in script"), "{denied}");
+    assert!(denied.starts_with("-ERR ACL failure in script"), "{denied}");
     let log = admin.ask("ACL LOG");
     assert!(log.contains("context, lua, object, theirs, username, limited"), "{log}");
     assert!(log.contains("cmd=eval user=limited"), "it tells of who called the script: {log}");
@@ -177,13 +177,14 @@ fn a_script_may_do_what_its_caller_may() {
     assert_eq!(eval(client, checks), "[nil, :1, :1, nil, nil]");
     let write = "redis.call('set', 'mine:a', redis.call('get', 'shared:a')) return redis.call('get', 'mine:a')";
     assert_eq!(eval(client, write), "2");
-    assert!(eval(client, "return redis.call('set', 'shared:a', 1)").starts_with("-NOPERM"));
-    assert!(eval(client, "return redis.pcall('keys', '*')").starts_with("-NOPERM"));
+    assert!(eval(client, "return redis.call('set', 'shared:a', 1)").starts_with("-ERR ACL failure in script"));
+    assert!(eval(client, "return redis.pcall('keys', '*')").starts_with("-ERR ACL failure in script"));
 
     assert_eq!(admin.ask("ACL SETUSER limited resetkeys ~theirs"), "OK");
     assert_eq!(eval(client, "return redis.call('get', 'theirs')"), "1", "a change holds for the next script");
-    assert!(eval(client, "return redis.call('get', 'mine:a')").starts_with("-NOPERM"));
+    assert!(eval(client, "return redis.call('get', 'mine:a')").starts_with("-ERR ACL failure in script"));
     assert_eq!(eval(admin, "return redis.call('get', 'mine:a')"), "2", "nothing of one caller is left for another");
+    assert!(admin.ask("INFO errorstats").contains("errorstat_NOPERM:"));
 }
 
 #[test]

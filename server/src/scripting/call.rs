@@ -80,7 +80,11 @@ impl Call<'_> {
                     server.stats.command(row.id).rejected += 1;
                 }
                 server.stats.error(error.code());
-                return Err(error);
+                // The statistics know what a script is not told: its code is ERR, as in Valkey.
+                return Err(match error.0.strip_prefix(b"NOPERM ") {
+                    Some(text) => CommandError::bytes([b"ERR ", text].concat()),
+                    None => error,
+                });
             }
         };
         let (collected, targets) = (server.propagation.ops.len(), server.propagation_targets());
