@@ -79,7 +79,10 @@ fn describe(reply: &mut ReplyBuf, row: &Row) {
     reply.int(last);
     reply.int(step);
     words(reply, &category_names(command).map(|name| format!("@{name}")).collect::<Vec<_>>());
-    words(reply, &docs::tips(row));
+    let tips = docs::tips(row);
+    reply.set(tips.len());
+    // Unlike flags and categories, in Valkey too.
+    tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     describe_keys(reply, command);
     reply.array(row.subcommands().count());
     row.subcommands().for_each(|sub| describe(reply, sub));
