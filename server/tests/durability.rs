@@ -111,3 +111,28 @@ fn a_write_answered_while_a_script_keeps_the_server_busy_is_on_disk() {
     assert_eq!(other.answer(), "OK");
     check(&mut other, &[("SCRIPT KILL", "OK")]);
 }
+
+#[test]
+fn a_primary_that_restarts_and_is_only_then_told_whom_to_follow_is_sent_what_it_lacks() {
+    for persistence in [["--appendonly", "yes"], ["--save", "3600 1"]] {
+        let mut old = Server::start(&persistence);
+        let new = Server::start(&["--repl-diskless-sync-delay", "0"]);
+        check(&mut old.connect(), &[("SET a 1", "OK"), ("SELECT 3", "OK"), ("SET b 1", "OK")]);
+        let mut successor = new.connect();
+        successor.ask(&format!("REPLICAOF 127.0.0.1 {}", old.port()));
+        successor.ask_until("INFO replication", "master_link_status:up");
+        check(&mut old.connect(), &[("SELECT 3", "OK"), ("SET c 1", "OK")]);
+        check(&mut successor, &[("SELECT 3", "OK")]);
+        successor.ask_until("GET c", "1");
+        check(&mut successor, &[("REPLICAOF NO ONE", "OK"), ("SET d 1", "OK")]);
+        old.restart();
+        let mut follower = old.connect();
+        follower.ask(&format!("REPLICAOF 127.0.0.1 {}", new.port()));
+        follower.ask_until("INFO replication", "master_link_status:up");
+        check(&mut follower, &[("SELECT 3", "OK")]);
+        follower.ask_until("GET d", "1");
+        check(&mut follower, &[("GET b", "1"), ("GET c", "1"), ("DBSIZE", ":3")]);
+        let stats = successor.ask("INFO stats");
+        assert!(stats.contains("sync_full:0") && stats.contains("sync_partial_ok:1"), "{persistence:?} {stats}");
+    }
+}

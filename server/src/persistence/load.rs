@@ -186,6 +186,7 @@ impl Server {
         if self.config.replicaof.is_none() {
             // A primary that restarts may lack what it sent last: a new id tells its future from the old one's.
             self.repl.history.branch();
+            self.repl.restored = Some(at);
         } else {
             self.repl.stream_db = at.stream_db;
         }

@@ -115,6 +115,8 @@ pub struct Replication {
     pub replicas: Vec<ClientId>,
     /// What was taken back of the stream, to follow another primary.
     pub idle_tail: Option<roles::IdleTail>,
+    /// The point of another's history that was loaded at start as a primary, which went on under an id of its own from there.
+    pub restored: Option<Position>,
     /// The stream that is kept for replicas whose snapshot goes over another connection.
     pub reservations: Vec<reserved::Reservation>,
     /// What clients of a writable replica made expire.
@@ -146,6 +148,7 @@ impl Replication {
             link: None,
             replicas: Vec::new(),
             idle_tail: None,
+            restored: None,
             reservations: Vec::new(),
             own_keys: own_keys::OwnKeys::default(),
             no_replicas_since: now_ms,

@@ -40,8 +40,10 @@ impl Server {
                 "Before turning into a replica, using my own primary parameters to synthesize a cached primary: I may be able to synchronize with the new primary with just a partial transfer."
             );
         }
+        let mut stream_db = stream_db;
         if was_primary {
             self.forget_idle_stream();
+            stream_db = self.rejoin_restored_history().unwrap_or(stream_db);
         }
         let link = Link::new(host.to_owned(), port, self.now_ms(), stream_db);
         self.repl.link = Some(link);
@@ -68,6 +70,19 @@ impl Server {
             self.repl.history.offset = data;
             self.repl.idle_tail = Some(IdleTail { start: data, bytes, deadline: None });
         }
+    }
+
+    /// What was loaded at start is still all that there is: the history that it is of is asked for, and not the one that was begun since, of
+    /// which nobody has anything. Returns the database that its stream has selected.
+    fn rejoin_restored_history(&mut self) -> Option<usize> {
+        let at = self.repl.restored.take()?;
+        let history = &mut self.repl.history;
+        let untouched = history.offset == at.offset && history.id2 == at.id && history.id2_end == Some(at.offset);
+        if !untouched || !self.repl.replicas.is_empty() {
+            return None;
+        }
+        (history.id, history.id2, history.id2_end) = (at.id, super::NO_REPLID, None);
+        at.stream_db
     }
 
     /// Nobody continued our history: what our replicas were sent last is part of it again.
