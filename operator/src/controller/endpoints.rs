@@ -116,11 +116,10 @@ impl Writer {
 
 /// Whether a slice that stands, of our predecessor's writing, needs nothing from us.
 fn says_the_same(live: &EndpointSlice, wanted: &EndpointSlice, epoch: u64) -> bool {
-    let labels = |slice: &EndpointSlice| slice.labels().clone();
     live.annotations().get(EPOCH).is_some_and(|text| *text == epoch.to_string())
         && live.address_type == wanted.address_type
         && live.endpoints == wanted.endpoints
         && live.ports == wanted.ports
-        && labels(live) == labels(wanted)
+        && live.labels() == wanted.labels()
         && live.owner_references() == wanted.owner_references()
 }
