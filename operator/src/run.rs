@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config};
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -79,9 +79,20 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let desk = Arc::new(Desk::default());
     let (mut candidate, leads) = Candidate::new(Api::<Lease>::namespaced(client.clone(), &namespace), LEASE, &identity);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // After all else that may fail: it is not to be dropped in this function.
-    let work = Work::new()?;
-    let workshop = work.shop(config)?;
+    // After all else that may fail: a runtime is not to be dropped where this runs.
+    let work = Builder::new_multi_thread().thread_name("resources").enable_all().build()?;
+    let made = {
+        // What a client runs by itself, it runs where it was made.
+        let _inside = work.enter();
+        Client::try_from(config)
+    };
+    let workshop = match made {
+        Ok(client) => Workshop { runtime: work.handle().clone(), client },
+        Err(error) => {
+            work.shutdown_background();
+            return Err(error.into());
+        }
+    };
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), server_image = options.server_image, "starting");
 
     // When this is left, everything that acts is dropped before the Lease is given back.
@@ -97,35 +108,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     tracing::info!("stopping");
     // A task that was told to end may still be at its last step.
-    let _ = tokio::task::spawn_blocking(|| drop(work)).await;
+    let _ = tokio::task::spawn_blocking(|| work.shutdown_timeout(Duration::from_secs(2))).await;
     candidate.release().await;
     Ok(stopped?)
-}
-
-/// The runtime that the resources are looked after in. To be dropped where blocking is allowed.
-struct Work(Option<Runtime>);
-
-impl Work {
-    fn new() -> Result<Self, Error> {
-        Ok(Self(Some(Builder::new_multi_thread().thread_name("resources").enable_all().build()?)))
-    }
-
-    fn shop(&self, config: Config) -> Result<Workshop, Error> {
-        let runtime = self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone());
-        // What a client runs by itself, it runs where it was made.
-        let inside = runtime.enter();
-        let client = Client::try_from(config)?;
-        drop(inside);
-        Ok(Workshop { runtime, client })
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_timeout(Duration::from_secs(2));
-        }
-    }
 }
 
 /// One term of leadership after another. What was known in one is forgotten in the next: somebody else may have led in
