@@ -138,15 +138,38 @@ impl Turn<'_> {
             match hold {
                 Some(r) => {
                     let epoch = record.map_or(0, |r| r.epoch);
-                    let message = format!(
+                    let mut message = format!(
                         "{}; to go on with what is left, set accept-data-loss to \"{epoch}\" or \"{epoch}:INSTANCE\"",
                         r.message
                     );
+                    if let Some(why) = self.why_not_accepted(epoch) {
+                        message = format!("{message} ({why})");
+                    }
                     make(ConditionKind::DatasetAtRisk, Some(true), r.code.as_str(), message)
                 }
                 None => make(ConditionKind::DatasetAtRisk, Some(false), "Safe", "no data set is in danger".to_owned()),
             },
         ]
+    }
+
+    /// Why a person's word that is there does not end the hold of this epoch.
+    fn why_not_accepted(&self, epoch: u64) -> Option<String> {
+        let word = self.spec.accept_data_loss.as_ref()?;
+        let named = word.instance.as_deref().unwrap_or_default();
+        match word.epoch {
+            None => Some("what it says now begins with no number".to_owned()),
+            Some(other) if other != epoch => Some(format!("what it says now is of epoch {other}")),
+            Some(_) if named.is_empty() => None,
+            Some(_) if !self.seen.instances.iter().any(|i| i.name == named) => {
+                Some(format!("{named}, which it names now, is not an instance of this set"))
+            }
+            Some(_) => match self.current(named) {
+                None => Some(format!("{named}, which it names now, does not answer")),
+                Some(a) if a.loading => Some(format!("{named}, which it names now, is loading its data")),
+                Some(a) if !a.whole => Some(format!("{named}, which it names now, holds data that is not whole")),
+                Some(_) => None,
+            },
+        }
     }
 
     /// An event for each hold, once.

@@ -308,7 +308,7 @@ impl<'a> Turn<'a> {
 
     /// A person accepted what is left.
     pub(crate) fn accepted(&mut self, record: &Record) -> Option<Record> {
-        let acceptance = self.spec.accept_data_loss.as_ref().filter(|a| a.epoch == record.epoch)?;
+        let acceptance = self.spec.accept_data_loss.as_ref().filter(|a| a.epoch == Some(record.epoch))?;
         let lineage = record.lineage.clone().unwrap_or_default();
         let mut choices: Vec<(Life, &Answer)> = Vec::new();
         for i in self.seen.instances.iter().filter(|i| acceptance.instance.as_ref().is_none_or(|n| *n == i.name)) {

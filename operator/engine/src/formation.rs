@@ -33,7 +33,7 @@ impl<'a> Turn<'a> {
             }
         }
         let epoch = record.map_or(0, |r| r.epoch);
-        let accepted = self.spec.accept_data_loss.as_ref().filter(|a| a.epoch == epoch);
+        let accepted = self.spec.accept_data_loss.as_ref().filter(|a| a.epoch == Some(epoch));
         let wanted = accepted.and_then(|a| a.instance.clone());
         if let Some(name) = wanted {
             let (target, _) = heard.iter().find(|(l, _)| l.name == name)?;

@@ -87,8 +87,9 @@ impl Turn<'_> {
         let answer = self.fresh(name).filter(|a| a.whole && !a.loading && a.replid == *before)?;
         let lost = (answer.offset + 1).saturating_sub(first_own);
         let told = last.bytes_possibly_lost;
-        // Where the servers have no fence, another one may have taken writes in between, unheard.
-        let certain = self.spec.complete_log && answer.fence.is_some();
+        // Where the servers have no fence, another one may have taken writes in between, unheard. A log that ends before the new one's beginning
+        // may be that of an older volume.
+        let certain = self.spec.complete_log && answer.fence.is_some() && answer.offset + 1 >= first_own;
         if told.is_some_and(|told| told >= lost) || (lost == 0 && !certain) {
             return None;
         }

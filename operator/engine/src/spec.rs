@@ -58,8 +58,8 @@ pub struct Switchover {
 /// It never replaces evidence of the old primary's death.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// Must be the recorded epoch (0: nothing is recorded yet). The takeover raises the epoch, so the word counts once.
-    pub epoch: u64,
+    /// Must be the recorded epoch (0: nothing is recorded yet). The takeover raises the epoch, so the word counts once. `None`: it names none.
+    pub epoch: Option<u64>,
     /// The instance whose data set is to be kept; `None`: the most advanced.
     pub instance: Option<String>,
 }

@@ -75,7 +75,7 @@ fn accepting(keep: Option<&str>, instances: Vec<Instance>) -> Observation {
         record_read_ms: 9_000,
         spec: Spec {
             durability: Durability::Preferred,
-            accept_data_loss: Some(Acceptance { epoch: EPOCH, instance: keep.map(str::to_owned) }),
+            accept_data_loss: Some(Acceptance { epoch: Some(EPOCH), instance: keep.map(str::to_owned) }),
             ..Spec::default()
         },
         instances,
@@ -236,11 +236,57 @@ fn nobody_takes_over_unasked_from_a_primary_that_went_on_alone_and_lost_its_disk
         let risk = held.conditions.iter().find(|c| c.kind == crate::ConditionKind::DatasetAtRisk).unwrap();
         assert_eq!((risk.status, risk.reason.as_str()), (Some(true), "NoSuccessor"), "{risk:?}");
     }
-    let epoch = Acceptance { epoch: EPOCH, instance: None };
+    let epoch = Acceptance { epoch: Some(EPOCH), instance: None };
     let mut seen = after(empty.clone(), None);
     seen.spec.accept_data_loss = Some(epoch);
     assert_eq!(kept(&seen).as_deref(), Some("pair-1"), "a person may say so");
     assert_eq!(kept(&after(restarted(0, 1_200, false), None)).as_deref(), Some("pair-0"), "it lost nothing");
     let waited = Some(crate::record::Quorum { votes: 1, acks: 1 });
     assert_eq!(kept(&after(empty, waited)).as_deref(), Some("pair-1"), "its writes waited for pair-1");
+}
+
+#[test]
+fn a_word_that_does_not_end_a_hold_is_answered() {
+    let told = |epoch: Option<u64>, instance: Option<&str>| {
+        let mut seen = accepting(None, vec![restarted(0, 300, false), restarted(1, 400, false)]);
+        seen.spec.accept_data_loss = Some(Acceptance { epoch, instance: instance.map(str::to_owned) });
+        let held = decide(&seen, &Memory::default());
+        assert!(held.record.is_none(), "{held:?}");
+        held.conditions.into_iter().find(|c| c.kind == crate::ConditionKind::DatasetAtRisk).unwrap().message
+    };
+    assert!(told(Some(EPOCH - 1), None).ends_with("or \"7:INSTANCE\" (what it says now is of epoch 6)"));
+    assert!(told(None, None).contains("begins with no number"));
+    assert!(told(Some(EPOCH), Some("pair-9")).contains("pair-9, which it names now, is not an instance"));
+}
+
+#[test]
+fn what_a_failover_cost_is_counted_from_the_old_primarys_log_unless_that_is_of_an_older_volume() {
+    // pair-0 was promoted at offset 1,000, and pair-1 is back with what its log holds.
+    let counted = |offset: u64| {
+        let mut seen = accepting(None, vec![restarted(0, 1_100, false), restarted(1, offset, false)]);
+        seen.spec = Spec { complete_log: true, ..Spec::default() };
+        let promoted = seen.instances[0].answer.as_mut().unwrap();
+        (promoted.role, promoted.upstream) = (Role::Primary, None);
+        promoted.fence.as_mut().unwrap().epoch = EPOCH;
+        promoted.replid = "promoted".to_owned();
+        (promoted.replid2, promoted.second_offset) = (Some(HISTORY.to_owned()), Some(1_001));
+        let primary = Life { name: "pair-0".into(), uid: "uid-0".into(), run_id: promoted.run_id.clone() };
+        let failover = crate::record::Failover {
+            at: String::new(),
+            epoch: EPOCH,
+            from: Some("pair-1".into()),
+            to: "pair-0".into(),
+            why: crate::record::Why::Died,
+            timeline: crate::record::Timeline::default(),
+            bytes_possibly_lost: None,
+        };
+        let record = seen.record.as_mut().unwrap();
+        record.lineage = Some(crate::lineage::of_primary(promoted, EPOCH));
+        (record.primary, record.failovers) = (Some(primary), vec![failover]);
+        let decided = decide(&seen, &Memory::default());
+        decided.record.and_then(|r| r.failovers.first().and_then(|f| f.bytes_possibly_lost))
+    };
+    assert_eq!(counted(1_000), Some(0));
+    assert_eq!(counted(1_250), Some(250));
+    assert_eq!(counted(400), None, "what it answered later was on the volume that is gone");
 }

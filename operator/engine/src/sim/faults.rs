@@ -223,7 +223,7 @@ impl World {
         let asked = self.holding_since.is_some_and(|since| self.t > since + 30);
         if asked && (self.plan.disks || self.plan.scale) {
             let epoch = self.stored.record.as_ref().map_or(0, |r| r.epoch);
-            let acceptance = Acceptance { epoch, instance: None };
+            let acceptance = Acceptance { epoch: Some(epoch), instance: None };
             if self.stored.spec.accept_data_loss.as_ref() != Some(&acceptance) {
                 say!(self, "a person accepts the loss of data in epoch {epoch}");
                 self.edit(|spec| spec.accept_data_loss = Some(acceptance));
