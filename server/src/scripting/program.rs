@@ -51,14 +51,17 @@ impl Entrance {
     /// When memory is short.
     pub fn new(lua: &Lua, handler: &Value, globals: &Value) -> mlua::Result<Entrance> {
         let enter = stack::closure(lua, enter, &[handler, globals])?;
-        let key = lua.create_registry_value(enter)?;
-        let mut main = std::ptr::null_mut();
-        // SAFETY: it only takes note of the pointer.
-        unsafe { lua.exec_raw::<()>((), |state| main = state)? };
-        let id = key.id();
-        // Kept as long as the interpreter: a key that is dropped gives its place to another.
-        std::mem::forget(key);
-        Ok(Entrance { lua: lua.clone(), main, enter: id })
+        let (mut main, mut key) = (std::ptr::null_mut(), mlua::ffi::LUA_NOREF);
+        // A key of the binding would give its place to another when it is dropped; this one is kept as long as the interpreter.
+        // SAFETY: it takes note of the pointer, and moves the closure, which is on top of the stack, to the registry. Where memory is short
+        // that jumps to the call around it, past nothing that has a destructor.
+        unsafe {
+            lua.exec_raw::<()>(enter, |state| {
+                main = state;
+                key = mlua::ffi::luaL_ref(state, mlua::ffi::LUA_REGISTRYINDEX);
+            })?;
+        }
+        Ok(Entrance { lua: lua.clone(), main, enter: key })
     }
 
     /// A function that is kept under this key of the registry, which is to be so until it has been run.
