@@ -16,7 +16,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
-use valkey_repl_engine::{Command, Decision, Memory, Observation, Phase, Record, decide, explain};
+use valkey_repl_engine::{Command, Connection, Decision, Memory, Observation, Phase, Record, decide, explain};
 
 use super::{
     Shared,
@@ -227,7 +227,10 @@ impl Keeper {
                 node.map(|node| self.shared.nodes.view(node, &self.news)).unwrap_or_default()
             })
             .collect();
-        let seen: Vec<Seen> = self.links.values().take(pods.len()).map(Link::seen).collect();
+        let mut seen: Vec<Seen> = self.links.values().take(pods.len()).map(Link::seen).collect();
+        for (seen, pod) in seen.iter_mut().zip(&pods).filter(|(seen, _)| seen.connection != Connection::Connected) {
+            seen.problem = seen.problem.take().or_else(|| pod.as_ref()?.trouble.clone());
+        }
         let set = self.shared.set(names);
         let revision = set.as_ref().and_then(|set| {
             let status = set.status.as_ref()?;

@@ -32,6 +32,7 @@ mod registry;
 pub(crate) mod report;
 mod rollout;
 mod stored;
+mod trouble;
 mod watches;
 
 use std::sync::Arc;

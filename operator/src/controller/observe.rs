@@ -27,6 +27,8 @@ pub(super) struct PodView {
     pub revision: Option<String>,
     /// What its role label says; for people only.
     pub role_label: Option<String>,
+    /// Why the server does not run, as the platform tells it; for people only.
+    pub trouble: Option<String>,
 }
 
 /// The server's container.
@@ -65,6 +67,7 @@ impl PodView {
             leaving: pod.metadata.deletion_timestamp.is_some(),
             revision: label("controller-revision-hash"),
             role_label: label(ROLE_LABEL),
+            trouble: super::trouble::of(pod),
         })
     }
 }

@@ -119,6 +119,11 @@ fn describe(
     }
 }
 
+/// Why nothing is heard of an instance.
+pub(super) fn problem(instance: &Instance, seen: &Seen) -> Option<String> {
+    Some(format!("{}: {}", instance.name, seen.problem.as_ref()?))
+}
+
 /// What it does not run with as it was told.
 fn unset(seen: &Seen) -> Option<String> {
     let said: Vec<_> = seen.unset.iter().map(|(directive, says)| format!("{directive} is not set: {says}")).collect();
@@ -164,6 +169,13 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
         degraded.status = "True".into();
         degraded.reason = "CannotBuild".into();
         degraded.message = blocked.to_owned();
+    }
+    let unheard: Vec<_> = facts.instances.iter().zip(facts.seen).filter_map(|(i, seen)| problem(i, seen)).collect();
+    let bad = |condition: &&mut Condition| {
+        matches!((condition.type_.as_str(), condition.status.as_str()), ("Degraded", "True") | ("Ready", "False"))
+    };
+    for condition in conditions.iter_mut().filter(bad).filter(|_| !unheard.is_empty()) {
+        condition.message = format!("{} ({})", condition.message, unheard.join("; "));
     }
     let other =
         facts.instances.iter().zip(facts.seen).find_map(|(instance, seen)| Some((&instance.name, unset(seen)?)));
@@ -297,6 +309,17 @@ mod tests {
             self::status(Some(&status), None, &decision("a"), &Facts { blocked: Some("no such class"), ..facts });
         assert!(differs(Some(&status), &next));
         assert_eq!(next.conditions[1].message, "no such class");
+    }
+
+    #[test]
+    fn why_nothing_is_heard_of_an_instance_is_said_where_people_look() {
+        let seen = [Seen { problem: Some("InvalidImageName: a b".into()), ..Seen::default() }];
+        let mut ready = decision("");
+        ready.conditions[0].status = Some(false);
+        "pair-0 has not answered".clone_into(&mut ready.conditions[0].message);
+        let status = status(None, None, &ready, &facts(&[instance("pair-0")], &seen, 1));
+        assert_eq!(status.conditions[0].message, "pair-0 has not answered (pair-0: InvalidImageName: a b)");
+        assert_eq!(status.instances[0].problem.as_deref(), Some("InvalidImageName: a b"));
     }
 
     #[test]

@@ -57,6 +57,7 @@ mod tests {
             leaving: false,
             revision: Some(revision.into()),
             role_label: None,
+            trouble: None,
         }
     }
 

@@ -149,6 +149,8 @@ fn container(resource: &ValkeyReplication, names: &Names<'_>, image: &str) -> Co
             failure_threshold: Some(2),
             ..probe(native, "/readyz")
         }),
+        // So that status can tell why a server does not start.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
