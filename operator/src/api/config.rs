@@ -68,6 +68,9 @@ pub const OWNED: &[(&str, &[&str])] = &[
 /// The most directives a resource may set; the API server wants a bound to estimate what a rule costs.
 pub const MAX_DIRECTIVES: u32 = 100;
 
+/// A line whose quotes are closed, each before a space or the end, as the server splits it into words.
+const QUOTED: &str = r"^([^\x22\x27]|\x22([^\x22\\]|\\.)*\x22(\s|$)|\x27([^\x27\\]|\\\x27|\\)*\x27(\s|$))*$";
+
 /// The rules of the map `spec.config`: one for each directive in [`OWNED`], because only a constant message is cheap
 /// enough for the API server's estimate of what a rule costs.
 pub(super) fn rules() -> Vec<Rule> {
@@ -80,7 +83,11 @@ pub(super) fn rules() -> Vec<Rule> {
     let names = Rule::new("self.all(k, k.matches('^[a-z][a-z0-9._-]*$'))").message(
         "spec.config has a key that is no name of a directive: names are lower-case letters, digits and dashes",
     );
-    owned.chain([names]).collect()
+    // The same for each directive, so one rule is enough, and its cost within bounds.
+    let quotes = Rule::new(format!("self.all(k, string(self[k]).matches(r'{QUOTED}'))")).message(
+        "spec.config has a value with a quote that is not closed, or with something right behind a closing one: a value is the rest of the directive's line",
+    );
+    owned.chain([names, quotes]).collect()
 }
 
 /// The remedy for a directive that `spec.config` may not set.

@@ -83,7 +83,10 @@ pub struct ValkeyReplicationSpec {
     /// The server's image. When left out, the one that the operator comes with when the pods are first made; a later
     /// operator with a newer one does not restart them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), extend("x-kubernetes-validations" = [
+        Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')")
+        .message("spec.image is no name of an image: write it as in valkey/valkey:9.1, without spaces"),
+    ]))]
     pub image: Option<String>,
     /// When the image is pulled; Kubernetes' own rule when left out.
     #[serde(skip_serializing_if = "Option::is_none")]

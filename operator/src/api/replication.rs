@@ -36,18 +36,28 @@ impl Default for Replication {
     }
 }
 
+/// What is a duration to a rule; anything else would end it with an error that names no field.
+macro_rules! is_duration {
+    ($field:literal) => {
+        concat!($field, ".matches('^([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$')")
+    };
+}
+
 /// The rule of a duration with a least and a greatest value.
 fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
-    Rule::new(format!("duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')")).message(
-        format!("spec.failover.{field} must be a duration from {least} to {greatest}, such as {example}").as_str(),
-    )
+    let is = is_duration!("self");
+    Rule::new(format!("{is} && duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')"))
+        .message(
+            format!("spec.failover.{field} must be a duration from {least} to {greatest}, such as {example}").as_str(),
+        )
 }
 
 /// When the operator moves the primary, and how long each step may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("duration(self.detectionTimeout) <= duration(self.quorumTimeout)")
+    Rule::new(concat!("!", is_duration!("self.detectionTimeout"), " || !", is_duration!("self.quorumTimeout"),
+        " || duration(self.detectionTimeout) <= duration(self.quorumTimeout)"))
     .message(kube::core::Message::Expression(
         "'spec.failover.detectionTimeout (' + self.detectionTimeout + ') may not exceed quorumTimeout (' + self.quorumTimeout + \
          '): an isolated primary would refuse writes before anybody looks for another; lower the first or raise the second'"
@@ -64,7 +74,7 @@ pub struct Failover {
     /// that runs with the old one would be given up on too early.
     #[schemars(length(max = 16), extend("x-kubernetes-validations" = [
         between("quorumTimeout", "1s", "60s", "5s"),
-        Rule::new("duration(self) >= duration(oldSelf)")
+        Rule::new(concat!("!", is_duration!("self"), " || duration(self) >= duration(oldSelf)"))
             .message("spec.failover.quorumTimeout cannot be lowered: an instance that still runs with the old one would be given up on too early; keep it, or make a new resource and move the data over"),
     ]))]
     pub quorum_timeout: Duration,

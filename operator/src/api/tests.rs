@@ -125,6 +125,7 @@ fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
         (json!({"detectionTimeout": "100ms"}), "detectionTimeout must be a duration from 500ms"),
         (json!({"quorumTimeout": "2m"}), "quorumTimeout must be a duration from 1s to 60s"),
         (json!({"switchoverTimeout": "6m"}), "switchoverTimeout must be a duration from 1s to 5m"),
+        (json!({"detectionTimeout": "-1s"}), "detectionTimeout must be a duration from 500ms"),
         (json!({"detectionTimeout": "10s"}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
     ] {
         let message = refusal(json!({"failover": failover}));
@@ -215,4 +216,22 @@ fn a_record_survives_its_way_through_status() {
     let read: ValkeyReplicationStatus = serde_json::from_str(&text).unwrap();
     assert_eq!(read.record(), Some(record));
     assert_eq!(ValkeyReplicationStatus::default().record(), None);
+}
+
+#[test]
+fn what_would_keep_every_pod_from_its_start_is_refused() {
+    for image in ["a b", " valkey/valkey:9.1", "valkey/valkey:9.1\n", "-v"] {
+        let message = refusal(json!({"image": image}));
+        assert!(message.contains("spec.image is no name of an image"), "{image:?}: {message}");
+    }
+    for image in ["valkey", "localhost:5000/a/b:1", "quay.io/x/y@sha256:0123abcd"] {
+        resource(json!({"image": image})).validate_cel().unwrap();
+    }
+    for value in [r#""64mb"#, r#"a 'b"#, r#""a"b"#, r#"'a'b c"#, r#""a\""#] {
+        let message = refusal(json!({"config": {"client-output-buffer-limit": value}}));
+        assert!(message.contains("spec.config has a value with a quote"), "{value}: {message}");
+    }
+    for value in ["normal 0 0 0", r#""a \" b" c"#, r#"'it\'s'"#, "\"\"", ""] {
+        resource(json!({"config": {"client-output-buffer-limit": value, "hz": 50}})).validate_cel().unwrap();
+    }
 }
