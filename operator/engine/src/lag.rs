@@ -60,15 +60,19 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether a replica, too, has lost the primary: its link is not up, or nothing has come over it for the detection time. The second witness
-    /// of a silence. An idle primary sends no more than its request for votes, five times in the time that a vote lasts: of a shorter silence than
-    /// two of those take nothing can be said.
+    /// of a silence.
     pub(crate) fn starves(&self, name: &str, answer: &Answer, primary: &str) -> bool {
         if !self.follows(answer, primary) || answer.upstream.as_ref().is_none_or(|u| u.link != LinkState::Up) {
             return true;
         }
         let known = self.memory.current.iter().find(|c| c.name == name && c.run_id == answer.run_id);
-        let patience = self.spec.detection_timeout_ms.max(self.spec.quorum_timeout_ms * 2 / 5);
-        known.is_some_and(|c| self.now.saturating_sub(c.moved_ms) >= patience)
+        known.is_some_and(|c| self.now.saturating_sub(c.moved_ms) >= self.link_patience())
+    }
+
+    /// How long nothing may pass between a primary and a replica. An idle primary sends no more than its request for votes, five times in the time
+    /// that a vote lasts, and the replica acknowledges that: of a shorter silence than two of those take nothing can be said.
+    fn link_patience(&self) -> Millis {
+        self.spec.detection_timeout_ms.max(self.spec.quorum_timeout_ms * 2 / 5)
     }
 
     /// Whether a replica by its own word holds what the primary holds or is about to: it follows it, the link is up, the data set whole.
@@ -83,7 +87,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn acknowledges(&self, primary: &'a Answer, name: &str) -> bool {
         self.instance(name)
             .and_then(|i| attached(primary, i))
-            .is_some_and(|r| r.online && r.lag_ms <= self.spec.detection_timeout_ms)
+            .is_some_and(|r| r.online && r.lag_ms <= self.link_patience())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub fn measure(crashes: usize) -> io::Result<()> {
     let other = |error: String| io::Error::other(error);
     let mut gaps = Vec::new();
     for _ in 0..crashes {
-        try_until("a replica in step", PATIENCE, || in_step(&target)).map_err(other)?;
+        try_until("a recorded successor", PATIENCE, || has_successor(dir.path())).map_err(other)?;
         let before = control(writer.control(), "mark").map(|_| writer.status())?;
         let pid = primary(&target)?;
         kill_process(pid, Signal::KILL)?;
@@ -83,10 +84,12 @@ fn ask(target: &Target, words: &[&str]) -> io::Result<String> {
     Ok(client.ask(words)?.text().unwrap_or_default())
 }
 
-/// Whether the primary would leave a successor behind that has everything.
-fn in_step(target: &Target) -> Result<(), String> {
-    let info = ask(target, &["INFO", "replication"]).map_err(|error| error.to_string())?;
-    if info.contains("state=online") { Ok(()) } else { Err(info) }
+/// Whether it is recorded who takes over. A replica that is online holds everything, and is not that yet.
+fn has_successor(dir: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(dir.join("record.json")).map_err(|error| error.to_string())?;
+    let stored: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let successors = stored.pointer("/record/successors").and_then(|successors| successors.as_array());
+    if successors.is_some_and(|successors| !successors.is_empty()) { Ok(()) } else { Err(text) }
 }
 
 /// The process that serves.
