@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Feeds hostile input to everything that the server reads: make fuzz, or server/fuzz/run.sh SECONDS [TARGET...]
+# Feeds hostile input to everything that the server reads: make fuzz, or server/fuzz/run.sh SECONDS [TARGET...]; with 0 seconds it only
+# builds what does it.
 #
 # What is found stays in .cache/fuzz/TARGET for the next run; what breaks the server is written to .cache/fuzz/TARGET.broken
 # and belongs into corpus/TARGET with the repair.
@@ -17,6 +18,7 @@ export RUSTC_BOOTSTRAP=1
 export LSAN_OPTIONS=suppressions=$PWD/fuzz/leaks.txt:print_suppressions=0
 # All targets in one go: they share nearly everything.
 "$fuzz" fuzz build --target-dir ../target/fuzz
+if [ "$seconds" = 0 ]; then exit 0; fi
 
 # fuzz_one TARGET: what it says is shown when it has ended.
 fuzz_one() {
