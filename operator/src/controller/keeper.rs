@@ -16,7 +16,9 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
-use valkey_repl_engine::{Command, Connection, Decision, Memory, Observation, Phase, Record, decide, explain};
+use valkey_repl_engine::{
+    Command, Connection, Decision, Explanation, Memory, Observation, Phase, Record, decide, explain,
+};
 
 use super::{
     Shared,
@@ -155,7 +157,7 @@ impl Keeper {
         let mut decision = decide(&look.observation, &self.memory);
         self.memory = std::mem::take(&mut decision.memory);
         self.told.log(&decision);
-        self.shared.desk.answer(&key, || explain(&look.observation, &decision));
+        self.shared.desk.answer(&key, || look.explain(&decision));
         let statuses: Vec<_> = decision.conditions.iter().map(|condition| condition.status).collect();
         if self.statuses != statuses {
             self.shared.metrics.conditions(&key, &decision.conditions);
@@ -514,6 +516,17 @@ impl Keeper {
 }
 
 impl Look {
+    /// What the engine says of it, and what is known besides of why an instance does not answer.
+    fn explain(&self, decision: &Decision) -> Explanation {
+        let mut told = explain(&self.observation, decision);
+        for (line, seen) in told.instances.iter_mut().zip(&self.seen) {
+            if let Some(problem) = &seen.problem {
+                line.extend(["; ", problem]);
+            }
+        }
+        told
+    }
+
     /// The pods that are to stay, against what they should be.
     fn staying(&self, asked: u32) -> Pods<'_> {
         let wanted = usize::try_from(asked).unwrap_or(1);
