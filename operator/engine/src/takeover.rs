@@ -101,7 +101,9 @@ impl<'a> Turn<'a> {
             }
             return Some(None);
         }
-        match self.current(&heir.name).filter(|a| a.asked_ms >= answer.received_ms) {
+        // It has followed that one at least since its link to it came to be as it is.
+        let since = answer.received_ms.saturating_sub(answer.upstream.as_ref().map_or(0, |u| u.since_ms));
+        match self.current(&heir.name).filter(|a| a.asked_ms >= since) {
             Some(a) if a.is_primary() => {
                 let epoch = record.epoch + 1;
                 Some(Some(Record { epoch, target: Some(life(&heir.name, a)), why: Some(Why::Demoted), ..next(record) }))
@@ -175,6 +177,16 @@ impl<'a> Turn<'a> {
     /// All that could be promoted have let go, or do not answer: the most advanced is taken.
     fn choose_target(&mut self, record: &'a Record) -> Option<Record> {
         let primary = record.primary.as_ref()?;
+        if let Some(heir) = self.open_already(record, primary) {
+            return Some(Record { target: Some(heir), ..next(record) });
+        }
+        if record.why == Some(Why::Retargeted)
+            && let Some(name) = self.may_be_open(record, primary)
+        {
+            let message = format!("{name} may have been made primary by one that is lost, and does not answer");
+            self.say(ReasonCode::WaitingForAnswer, Some(&name), message);
+            return self.accepted(record);
+        }
         let mut candidates: Vec<(&Life, &Answer)> = Vec::new();
         for who in &record.eligible {
             let Some(answer) = self.fresh_life(who) else { continue };
@@ -208,6 +220,23 @@ impl<'a> Turn<'a> {
             return None;
         };
         Some(Record { target: Some((*best).clone()), ..next(record) })
+    }
+
+    /// A stock server that the old primary handed over to before it was lost: it accepts writes already.
+    fn open_already(&self, record: &Record, primary: &Life) -> Option<Life> {
+        let history = &record.lineage.as_ref()?.replid;
+        record.members.iter().filter(|m| **m != primary.name).find_map(|name| {
+            let open = |a: &&Answer| a.fence.is_none() && a.is_primary() && a.whole && a.position(history).is_some();
+            self.current(name).filter(open).map(|a| life(name, a))
+        })
+    }
+
+    /// A stock server of which that is not known.
+    fn may_be_open(&self, record: &Record, primary: &Life) -> Option<String> {
+        let unknown = |name: &&String| {
+            **name != primary.name && self.may_be_unfenced(name) && self.current(name).is_none() && !self.refuses(name)
+        };
+        record.members.iter().find(unknown).cloned()
     }
 
     /// Whether every answered write is held by one of these: each was acknowledged by so many members, and fewer than that were not asked.
@@ -371,6 +400,8 @@ impl<'a> Turn<'a> {
         if !others.is_empty() && primary.is_some() && self.enough_asked(record, &names) {
             return Some(Record { epoch: record.epoch + 1, target: None, why: Some(Why::Retargeted), ..next(record) });
         }
-        if answers { None } else { self.reelect_if_over(record, &record.eligible) }
+        // One that is in the middle of a full sync from a primary that is lost will never be whole, and refuses to be promoted.
+        let halfway = self.fresh_life(target).is_some_and(|a| a.fence.is_some() && !a.whole && self.after_record(a));
+        if answers && !halfway { None } else { self.reelect_if_over(record, &record.eligible) }
     }
 }
