@@ -91,8 +91,16 @@ impl<'a> Turn<'a> {
         if durability == Durability::Sync {
             return true; // Writes wait for it: whatever was answered, it holds.
         }
-        let word = self.fresh_life(successor).map(|a| self.in_sync(a, primary));
-        let attached = word.unwrap_or_else(|| self.acknowledges(answer, name));
+        let word = self.fresh_life(successor);
+        let attached = word.map_or_else(|| self.acknowledges(answer, name), |a| self.in_sync(a, primary));
+        // What it has lost may be the primary's life. Nobody took over from one that died just after its successor was given up.
+        if let Some(word) = word.filter(|a| !attached && answer.asked_ms <= a.received_ms)
+            && self.rules.hold(Rule::Outlived)
+        {
+            let message = format!("{name} has lost {primary} ({:?}), which has not answered since", word.role);
+            self.say(ReasonCode::WaitingForAnswer, Some(primary), message);
+            return true;
+        }
         let near = durability.waits() || self.lag(successor).is_none_or(|ms| ms <= self.spec.max_lag_ms);
         if !(attached && near) {
             let why = if attached { "too far behind" } else { "not attached to the primary" };

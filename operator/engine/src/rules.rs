@@ -40,6 +40,8 @@ pub(crate) enum Rule {
     Parting,
     /// Another pod that answers in its place does not prove a primary dead whose lease can be waited for.
     Replaced,
+    /// A successor that lost the primary is given up only when the primary has answered since: it may have lost it to its death.
+    Outlived,
     /// That nothing was lost is said only where it is certain.
     Cost,
     /// A server refuses commands of a lower term.

@@ -141,6 +141,8 @@ impl World {
             let end = self.t + self.r.range(5, 60);
             self.ghosts.push((ghost, end));
             say!(self, "the process of {} lives on until {end}", NAMES[i]);
+        } else {
+            self.hang_up(i);
         }
         self.servers[i].crash(until);
         self.servers[i].loading = until + self.r.range(0, 6);
@@ -168,7 +170,7 @@ impl World {
     }
 
     /// So many entries are left of what was on disk.
-    fn lose_disk(&mut self, i: usize, keep: usize) {
+    pub(super) fn lose_disk(&mut self, i: usize, keep: usize) {
         let lost = self.servers[i].disk.log.split_off(keep);
         self.servers[i].saved = None;
         if keep == 0 {

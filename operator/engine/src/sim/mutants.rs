@@ -34,7 +34,7 @@ macro_rules! needed {
 }
 
 needed! {
-    evidence_older_than_the_record_counts_for_nothing: AskOrder Stock 20_000 TWO LOST;
+    evidence_older_than_the_record_counts_for_nothing: AskOrder Late 20_000 TWO LOST;
     the_successor_waits_until_the_old_primary_has_stopped: Wait Pair 20_000 TWO;
     only_a_recorded_successor_takes_over: Successors Pair 20_000 TWO LOST;
     a_successor_counts_by_its_life: Continuity Disks 20_000 TWO LOST;
@@ -241,4 +241,19 @@ fn a_data_set_that_is_not_whole_is_not_promoted() {
     };
     let plan = Plan { late: true, durability: crate::Durability::Preferred, ..pair() };
     is_needed_in(Rule::Whole, plan, script, &[LOST]);
+}
+
+#[test]
+fn a_successor_that_has_lost_the_primary_to_its_death_takes_over() {
+    // All is well, and then the primary dies for good. Its replica sees that first, and says so before the operator knows.
+    let script: Script = |w| {
+        w.slow = 3;
+        let armed =
+            w.stored.record.as_ref().is_some_and(|r| r.phase == crate::Phase::Stable && !r.successors.is_empty());
+        let Some(p) = primary(w).filter(|_| armed && w.t >= 60 && w.servers.iter().all(|s| s.run == 1)) else { return };
+        w.hang_up(p);
+        w.servers[p].crash(w.t + 20);
+        w.lose_disk(p, 0);
+    };
+    is_needed_in(Rule::Outlived, Plan { durability: crate::Durability::Preferred, ..pair() }, script, &["not healed"]);
 }

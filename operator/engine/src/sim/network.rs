@@ -67,6 +67,14 @@ impl World {
         s.slaves.retain(|s| now.saturating_sub(s.heard) < 600);
     }
 
+    /// What the kernel of a process that ends tells its replicas.
+    pub(super) fn hang_up(&mut self, i: usize) {
+        for slave in std::mem::take(&mut self.servers[i].slaves) {
+            let what = Repl::Closed { conn: slave.conn };
+            self.send(i, slave.who, Message::Repl { from: i, to: slave.who, what });
+        }
+    }
+
     /// A failover under way goes on when the target holds everything.
     fn hand_over(&mut self, i: usize) {
         let t = self.t;
@@ -129,6 +137,12 @@ impl World {
                     s.primary = true;
                     s.upstream = Follows::Nowhere;
                     s.conn = 0;
+                }
+            }
+            Repl::Closed { conn } => {
+                let s = &mut self.servers[to];
+                if s.conn == conn && matches!(s.link, LinkState::Up | LinkState::Sync) {
+                    s.lose_link(t);
                 }
             }
             Repl::Full { conn, replid, disk } => {

@@ -248,11 +248,16 @@ impl Server {
             return;
         }
         if matches!(self.link, LinkState::Up | LinkState::Sync) && now.saturating_sub(self.heard) > LINK_TIMEOUT {
-            self.link = LinkState::Connecting;
-            self.link_since = t;
-            self.conn = 0;
-            self.tried = 0;
+            self.lose_link(t);
         }
+    }
+
+    /// The link is gone; it is tried again at once.
+    pub(super) fn lose_link(&mut self, t: u64) {
+        self.link = LinkState::Connecting;
+        self.link_since = t;
+        self.conn = 0;
+        self.tried = 0;
     }
 
     /// What it says of itself.
@@ -316,6 +321,8 @@ pub(super) enum Repl {
     Full { conn: u64, replid: u32, disk: Rc<Disk> },
     /// Not as you wish: a handover is refused.
     Refuse { conn: u64 },
+    /// The process at the other end has ended.
+    Closed { conn: u64 },
     /// Everything.
     Snapshot { conn: u64, disk: Rc<Disk> },
     /// The stream from an offset, asked to be acknowledged at a time of the primary's clock.

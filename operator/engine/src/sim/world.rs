@@ -129,7 +129,7 @@ pub(super) struct World {
     pub(super) kept_back: Option<(usize, u64)>,
     queue: BinaryHeap<Due>,
     order: u64,
-    slow: u64,
+    pub(super) slow: u64,
     cut: [[u64; NODES]; NODES],
     last: [[u64; SLOTS]; SLOTS],
 }
