@@ -283,6 +283,23 @@ fn failover_hands_over_without_a_full_sync_and_in_both_directions_with_valkey() 
 }
 
 #[test]
+fn failover_reaches_a_replica_whose_name_has_no_address_just_now() {
+    let first = Server::start(Program::Ours, &["save \"\""]).unwrap();
+    let second =
+        Server::start(Program::Ours, &["save \"\"", "replica-announce-ip pair-1.pair-headless.invalid"]).unwrap();
+    second.follow(&first).unwrap();
+    until("the replica to be online", PATIENCE, || match first.info("slave0") {
+        Ok(line) if line.contains("state=online") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let to = format!("FAILOVER TO pair-1.pair-headless.invalid {} TIMEOUT 10000", second.port());
+    assert!(first.line(&to).unwrap().is_ok());
+    second.wait_info("role", "master").unwrap();
+    first.wait_info("master_link_status", "up").unwrap();
+    assert_eq!(second.info("sync_full").unwrap(), "0");
+}
+
+#[test]
 fn wait_tells_how_many_replicas_hold_the_write() {
     let primary = Server::start(Program::Ours, &["save \"\""]).unwrap();
     let replica = Server::start(Program::Ours, &["save \"\""]).unwrap();

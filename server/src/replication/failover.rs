@@ -106,6 +106,7 @@ impl Server {
             Some((host, port)) => self.find_replica(host, *port).filter(in_sync),
             None => self.repl.replicas.iter().copied().find(in_sync),
         };
+        let stood = chosen.and_then(|id| self.clients.by_id(id)?.peer.rsplit_once(':')?.0.parse().ok());
         let late = f.deadline.is_some_and(|d| d <= self.now_ms());
         let address = match (chosen, &f.target) {
             (Some(id), _) => self.clients.by_id(id).map(super::primary::replica_name),
@@ -130,6 +131,7 @@ impl Server {
         self.become_replica_of(&host, port);
         if let Some(link) = &mut self.repl.link {
             link.failover = true;
+            link.known_ip = stood;
         }
     }
 

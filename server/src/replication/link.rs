@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 
 use super::dual_channel::{Kept, MainChannel};
 use super::receive::Receive;
@@ -84,6 +85,8 @@ pub struct Link {
     pub stream_db: usize,
     /// The other side is to take over from us: PSYNC says so.
     pub failover: bool,
+    /// Where it stood as our replica, should its name have no address just now: a handover must not end there.
+    pub known_ip: Option<IpAddr>,
     /// Unix time in ms of the next acknowledgement.
     pub next_ack_ms: i64,
     /// Bytes of a transaction that is not complete: they count when EXEC was executed.
@@ -117,6 +120,7 @@ impl Link {
             down_since_ms: now_ms,
             stream_db,
             failover: false,
+            known_ip: None,
             next_ack_ms: 0,
             transaction: Vec::new(),
             in_transaction: false,
@@ -231,12 +235,17 @@ impl Server {
     }
 
     /// The name server answered.
-    pub fn primary_resolved(&mut self, attempt: u64, found: std::io::Result<std::net::SocketAddr>) {
+    pub fn primary_resolved(&mut self, attempt: u64, found: std::io::Result<SocketAddr>) {
         let source = self.link_source();
         let Some(link) = &self.repl.link else { return };
         if link.attempt != attempt || !matches!(link.phase, Phase::Resolving) {
             return;
         }
+        let found = found.or_else(|e| {
+            let ip = link.known_ip.ok_or(e)?;
+            log_notice!("{} has no address; it is where our replica {} was: {ip}", link.host, link.address());
+            Ok(SocketAddr::new(ip, link.port))
+        });
         let connected = found.and_then(|addr| Stream::connect(addr, source)).and_then(|mut stream| {
             self.connect_tls(&mut stream, &link.host)?;
             self.poll.add(&stream, Token::PrimaryLink, Interest::ReadWrite)?;
