@@ -162,3 +162,14 @@ fn an_operator_with_a_newer_default_image_restarts_no_pod() {
     assert_eq!(build("valkey-repl/server:2", json!({}), Some(&first)), first);
     assert_ne!(build("valkey-repl/server:2", json!({"image": "mine:3"}), Some(&first)), first);
 }
+
+#[test]
+fn an_image_that_is_taken_away_again_gives_way_to_the_one_before() {
+    let build = |server_image, spec, live: Option<&_>| {
+        resources::build(&resource(spec), &Context { server_image, replicas: 2, live }).unwrap().stateful_set
+    };
+    let first = build("valkey-repl/server:1", json!({}), None);
+    let broken = build("valkey-repl/server:1", json!({"image": "mine:no-such"}), Some(&first));
+    assert_eq!(build("valkey-repl/server:1", json!({}), Some(&broken)), first);
+    assert_eq!(build("valkey-repl/server:2", json!({}), Some(&broken)), first, "nor by a newer operator");
+}

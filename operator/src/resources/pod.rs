@@ -23,6 +23,8 @@ use crate::api::{Flavor, PullPolicy, Scalar, ValkeyReplication};
 
 /// The volume that holds the data, and the claim template's name.
 pub(super) const DATA_VOLUME: &str = "data";
+/// On the StatefulSet: [`default_image`].
+pub(super) const IMAGE_ANNOTATION: &str = "valkey-repl.dev/default-image";
 const CONFIG_VOLUME: &str = "config";
 const AUTH_VOLUME: &str = "auth";
 
@@ -47,7 +49,11 @@ pub(super) fn template(
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
-            containers: vec![container(resource, names, image(resource, context))],
+            containers: vec![container(
+                resource,
+                names,
+                resource.spec.image.as_deref().unwrap_or(default_image(resource, context)),
+            )],
             volumes: Some(volumes(resource, names)),
             affinity: Some(template.affinity.clone().unwrap_or_else(|| spread(names))),
             topology_spread_constraints: some(&template.topology_spread_constraints),
@@ -79,14 +85,16 @@ pub(super) fn template(
     }
 }
 
-/// The image that was asked for, or else the one that the pods have: an upgrade of the operator brings a newer default,
-/// and must not restart them.
-fn image<'a>(resource: &'a ValkeyReplication, context: &Context<'a>) -> &'a str {
+/// The image where none is asked for: the one that the operator came with when the set was made. An upgrade of the operator brings a newer
+/// one, and must not restart the pods; who takes an image of their own away again gets back what was there before.
+pub(super) fn default_image<'a>(resource: &ValkeyReplication, context: &Context<'a>) -> &'a str {
+    let noted = || context.live?.metadata.annotations.as_ref()?.get(IMAGE_ANNOTATION).map(String::as_str);
     let standing = || {
         let pod = context.live?.spec.as_ref()?.template.spec.as_ref()?;
         pod.containers.iter().find(|container| container.name == names::CONTAINER)?.image.as_deref()
     };
-    resource.spec.image.as_deref().or_else(standing).unwrap_or(context.server_image)
+    let made_before_notes = || standing().filter(|_| resource.spec.image.is_none());
+    noted().or_else(made_before_notes).unwrap_or(context.server_image)
 }
 
 fn container(resource: &ValkeyReplication, names: &Names<'_>, image: &str) -> Container {

@@ -23,7 +23,10 @@ pub(super) fn build(
     context: &Context<'_>,
     config: &Config,
 ) -> Result<StatefulSet, Error> {
-    let known = BTreeMap::from([(restart::LIVE_ANNOTATION.to_owned(), restart::live(config))]);
+    let known = BTreeMap::from([
+        (restart::LIVE_ANNOTATION.to_owned(), restart::live(config)),
+        (pod::IMAGE_ANNOTATION.to_owned(), pod::default_image(resource, context).to_owned()),
+    ]);
     Ok(StatefulSet {
         metadata: ObjectMeta { annotations: Some(known), ..metadata(resource, names, names.set())? },
         spec: Some(StatefulSetSpec {
