@@ -24,6 +24,8 @@ pub struct Memory {
     pub lineage_written_ms: Option<Millis>,
     /// The last sign of life of the recorded primary.
     pub primary_seen_ms: Option<Millis>,
+    /// When a move was last called off: what was not asked for by anybody waits before it is tried again.
+    pub called_off_ms: Option<Millis>,
     /// The conditions and holds that an event was already emitted for.
     pub told: Vec<String>,
 }

@@ -5,10 +5,13 @@
 
 use crate::decision::{Command, ReasonCode};
 use crate::evidence::Fate;
-use crate::observe::Answer;
+use crate::observe::{Answer, Millis};
 use crate::record::{Life, Phase, Record, Why};
 use crate::rules::Rule;
 use crate::turn::{Turn, next};
+
+/// After a move that came to nothing the next one is begun no sooner than so many times what a move may take.
+const REST_MOVES: u64 = 2;
 
 /// A person's wish to move the primary.
 struct Wish {
@@ -45,6 +48,12 @@ impl<'a> Turn<'a> {
             return Some(wish.granted(record.clone()));
         }
         if (wish.is_none() && !unwanted) || record.phase != Phase::Stable {
+            return None;
+        }
+        if let Some(ms) = self.rests(wish.is_some()) {
+            let message =
+                format!("{} did not hand over; the next attempt is in {} s", primary.name, ms.div_ceil(1_000));
+            self.say(ReasonCode::CannotMove, Some(&primary.name), message);
             return None;
         }
         let named = wish.as_ref().and_then(|w| w.to.clone());
@@ -88,6 +97,13 @@ impl<'a> Turn<'a> {
             Some(wish) => wish.granted(moving),
             None => moving,
         })
+    }
+
+    /// How long a move that nobody asked for still waits after one that came to nothing: each attempt is a pause for the clients.
+    fn rests(&self, asked_for: bool) -> Option<Millis> {
+        let since = self.now.saturating_sub(self.memory.called_off_ms?);
+        let rest = REST_MOVES * self.spec.move_timeout_ms;
+        (!asked_for && since < rest).then(|| rest - since)
     }
 
     /// A person's wish that is not carried out yet: one that was said once comes before where the spec wants the primary to be.
