@@ -17,7 +17,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use valkey_repl_engine::{
-    Command, Connection, Decision, Explanation, Memory, Observation, Phase, Record, decide, explain,
+    Command, ConditionKind, Connection, Decision, Event, Explanation, Memory, Observation, Phase, Record, decide,
+    explain,
 };
 
 use super::{
@@ -32,7 +33,7 @@ use super::{
     stored::Stored,
 };
 use crate::{
-    api::{SWITCHOVER, ValkeyReplication, ValkeyReplicationStatus},
+    api::{ACCEPT_DATA_LOSS, SWITCHOVER, ValkeyReplication, ValkeyReplicationStatus},
     carrier::{Hurry, Orders, Told},
     clock::boottime_ms,
     instance::{Link, Seen, Settings, Target},
@@ -405,7 +406,8 @@ impl Keeper {
         let told = async {
             self.write_status(resource, decision, look).await?;
             self.label(names, look).await?;
-            self.end_wish(resource, look).await
+            self.end_wish(resource, look).await?;
+            self.end_acceptance(resource, decision, look).await
         };
         if let Err(error) = told.await {
             if error.is_conflict() {
@@ -486,8 +488,37 @@ impl Keeper {
         if done.is_none() || done != asked {
             return Ok(());
         }
+        self.take_annotation(resource, SWITCHOVER).await
+    }
+
+    /// Takes the word away that a loss of data is accepted, while nothing is lost: it would be taken for an answer to a later loss.
+    async fn end_acceptance(
+        &self,
+        resource: &ValkeyReplication,
+        decision: &Decision,
+        look: &Look,
+    ) -> Result<(), Error> {
+        let Some(word) = resource.metadata.annotations.as_ref().and_then(|all| all.get(ACCEPT_DATA_LOSS)) else {
+            return Ok(());
+        };
+        let is = |kind, status| decision.conditions.iter().any(|c| c.kind == kind && c.status == Some(status));
+        if !is(ConditionKind::Ready, true) || is(ConditionKind::DatasetAtRisk, true) {
+            return Ok(());
+        }
+        self.take_annotation(resource, ACCEPT_DATA_LOSS).await?;
+        let spent = look.observation.spec.accept_data_loss.as_ref().and_then(|word| word.epoch);
+        if look.observation.record.as_ref().is_none_or(|record| spent.is_none_or(|epoch| epoch >= record.epoch)) {
+            let message = format!("{ACCEPT_DATA_LOSS}={word} was taken away: no data set is in danger");
+            let event = Event { warning: true, reason: "NothingToAccept".into(), message };
+            events::publish(&self.shared, resource, vec![event]);
+        }
+        Ok(())
+    }
+
+    /// Takes an annotation away, if nobody has written the resource since.
+    async fn take_annotation(&self, resource: &ValkeyReplication, key: &str) -> Result<(), Error> {
         let version = &resource.metadata.resource_version;
-        let patch = json!({"metadata": {"resourceVersion": version, "annotations": {(SWITCHOVER): null}}});
+        let patch = json!({"metadata": {"resourceVersion": version, "annotations": {(key): null}}});
         let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         call(self.api.patch_metadata(&self.key.1, &parameters, &Patch::Merge(patch))).await.map(|_| ())
     }
