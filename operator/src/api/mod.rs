@@ -84,8 +84,8 @@ pub struct ValkeyReplicationSpec {
     /// operator with a newer one does not restart them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')")
-        .message("spec.image is no name of an image: write it as in valkey/valkey:9.1, without spaces"),
+        Rule::new("self.matches('^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@[a-z0-9]+:[0-9a-f]+)?$')")
+        .message("spec.image is no name of an image: write it as in valkey/valkey:9.1, in lower case but for the tag, without spaces"),
     ]))]
     pub image: Option<String>,
     /// When the image is pulled; Kubernetes' own rule when left out.

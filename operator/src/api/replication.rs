@@ -22,8 +22,8 @@ pub struct Replication {
     /// How much of the replication stream an instance remembers, so that a replica that was away for a while is served
     /// the missing part instead of everything. A number of bytes with an optional unit: k, kb, m, mb, g, gb.
     #[schemars(length(max = 20), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^[1-9][0-9]*([kKmMgG][bB]?)?$')")
-        .message("spec.replication.backlogSize must be a number of bytes above zero, with one of the units k, kb, m, mb, g, gb or none, such as 64mb"),
+        Rule::new("self.matches('^[1-9][0-9]{0,11}([kKmMgG][bB]?)?$')")
+        .message("spec.replication.backlogSize must be a number of bytes above zero, of at most 12 digits, with one of the units k, kb, m, mb, g, gb or none, such as 64mb"),
     ]))]
     pub backlog_size: String,
     /// Send a full synchronisation straight to the sockets, with no file in between.

@@ -220,11 +220,11 @@ fn a_record_survives_its_way_through_status() {
 
 #[test]
 fn what_would_keep_every_pod_from_its_start_is_refused() {
-    for image in ["a b", " valkey/valkey:9.1", "valkey/valkey:9.1\n", "-v"] {
+    for image in ["a b", " valkey/valkey:9.1", "valkey/valkey:9.1\n", "-v", "UPPER/Case:tag@", "a:b:c"] {
         let message = refusal(json!({"image": image}));
         assert!(message.contains("spec.image is no name of an image"), "{image:?}: {message}");
     }
-    for image in ["valkey", "localhost:5000/a/b:1", "quay.io/x/y@sha256:0123abcd"] {
+    for image in ["valkey", "localhost:5000/a/b:1", "quay.io/x/y@sha256:0123abcd", "Registry.example/a__b:V1"] {
         resource(json!({"image": image})).validate_cel().unwrap();
     }
     for value in [r#""64mb"#, r#"a 'b"#, r#""a"b"#, r#"'a'b c"#, r#""a\""#] {
