@@ -94,10 +94,9 @@ impl<'a> Turn<'a> {
         let word = self.fresh_life(successor);
         let attached = word.map_or_else(|| self.acknowledges(answer, name), |a| self.in_sync(a, primary));
         // What it has lost may be the primary's life. Nobody took over from one that died just after its successor was given up.
-        if let Some(word) = word.filter(|a| !attached && answer.asked_ms <= a.received_ms)
-            && self.rules.hold(Rule::Outlived)
-        {
-            let message = format!("{name} has lost {primary} ({:?}), which has not answered since", word.role);
+        let outlived = word.is_none_or(|a| answer.asked_ms > a.received_ms);
+        if !attached && !outlived && self.rules.hold(Rule::Outlived) {
+            let message = format!("{name} has lost its link to {primary}, which has not answered since");
             self.say(ReasonCode::WaitingForAnswer, Some(primary), message);
             return true;
         }

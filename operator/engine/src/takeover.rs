@@ -190,9 +190,12 @@ impl<'a> Turn<'a> {
         let mut candidates: Vec<(&Life, &Answer)> = Vec::new();
         for who in &record.eligible {
             let Some(answer) = self.fresh_life(who) else { continue };
-            if who == primary && self.still_holds_all(record, answer) {
-                // It is back, and it holds all that was ever answered.
-                return Some(Record { target: Some(primary.clone()), ..next(record) });
+            if who == primary {
+                if self.still_holds_all(record, answer) {
+                    // It is back, and it holds all that was ever answered.
+                    return Some(Record { target: Some(primary.clone()), ..next(record) });
+                }
+                continue; // It has begun another history since, and has nobody to let go of.
             }
             if self.detached_since(record, &who.name).is_none() {
                 self.say(
