@@ -48,7 +48,7 @@ pub fn object(ctx: &mut Ctx<'_>) -> CommandResult {
     let max_listpack = ctx.server.config.list_max_listpack_size;
     let (db, reply) = ctx.db_and_reply();
     let entry = db.peek(key).ok_or(NO_SUCH_KEY)?;
-    let mut text = format!("Value at:{:p} refcount:1 encoding:{}", entry.key(), entry.encoding());
+    let mut text = format!("Value at:{:p} refcount:1 encoding:{}", entry.key().as_ptr(), entry.encoding());
     if !fast {
         // Without what frames a payload: its type, its version and its checksum.
         let payload = Dumper::default().dump(entry.value(), false);
