@@ -1,10 +1,11 @@
 //! The log: Valkey's line formats, which operators' eyes, tools and tests rely on. Every line is flushed at once.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,7 +31,34 @@ static TIME_FORMAT: AtomicU8 = AtomicU8::new(LogTimestampFormat::Legacy as u8);
 static SILENT: AtomicBool = AtomicBool::new(false);
 /// The descriptor that lines go to, for who may use no lock.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(1);
-static TARGET: OnceLock<Mutex<Option<File>>> = OnceLock::new();
+static TARGET: OnceLock<Mutex<Option<LogFile>>> = OnceLock::new();
+
+/// The file that lines go to.
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Device and inode, which tell when another file, or none, goes by the name: who rotates logs renames them.
+    identity: (u64, u64),
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let found = file.metadata()?;
+        Ok(Self { path, file, identity: (found.dev(), found.ino()) })
+    }
+
+    /// Appends, to the file that goes by the name now.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+            && let Ok(anew) = Self::open(self.path.clone())
+        {
+            DESCRIPTOR.store(anew.file.as_raw_fd(), Relaxed);
+            *self = anew;
+        }
+        self.file.write_all(bytes)
+    }
+}
 
 /// Sets the lowest level that is written.
 pub fn set_level(level: LogLevel) {
@@ -60,9 +88,9 @@ pub fn silence() {
 pub fn open(path: &[u8]) -> io::Result<()> {
     let file = match path {
         b"" => None,
-        _ => Some(OpenOptions::new().create(true).append(true).open(Path::new(std::ffi::OsStr::from_bytes(path)))?),
+        _ => Some(LogFile::open(std::path::absolute(std::ffi::OsStr::from_bytes(path))?)?),
     };
-    DESCRIPTOR.store(file.as_ref().map_or(1, |file| file.as_raw_fd()), Relaxed);
+    DESCRIPTOR.store(file.as_ref().map_or(1, |log| log.file.as_raw_fd()), Relaxed);
     let target = TARGET.get_or_init(Mutex::default);
     *target.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = file;
     Ok(())
@@ -141,7 +169,7 @@ fn emit(bytes: &[u8]) {
     let mut target = target.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // A full disk must not stop the server: a line that can't be written is lost.
     let _ = match target.as_mut() {
-        Some(file) => file.write_all(bytes),
+        Some(log) => log.append(bytes),
         None => io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush()),
     };
 }

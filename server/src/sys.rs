@@ -204,6 +204,12 @@ pub fn report_fatal_signals() {
     }
 }
 
+/// Has the end of a terminal, and what tells other daemons to read their configuration again, end nothing.
+pub fn ignore_hangups() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}
+
 /// The handler: it may neither allocate nor lock.
 extern "C" fn report_signal(signal: libc::c_int) {
     let told: &[u8] = if signal == libc::SIGALRM { b"Received SIGALRM\n" } else { b"Valkey crashed by signal: " };

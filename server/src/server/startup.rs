@@ -159,6 +159,7 @@ impl Server {
     /// Loads the data and serves until a shutdown; returns the exit code.
     pub fn serve(&mut self) -> i32 {
         crate::sys::report_fatal_signals();
+        crate::sys::ignore_hangups();
         let primary = self.config.replicaof.clone();
         if primary.is_some() {
             // Known before the data: a replica keeps what has expired until its primary says so.
