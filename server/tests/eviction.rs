@@ -21,6 +21,18 @@ fn nothing_is_evicted_of_what_is_being_imported() {
 }
 
 #[test]
+fn info_tells_for_how_long_memory_was_beyond_its_limit() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask_until("INFO stats", "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
+    check(&mut client, &[("CONFIG SET maxmemory 1", "OK"), ("GET k", "nil")]);
+    while client.ask("INFO stats").contains("current_eviction_exceeded_time:0\r\n") {}
+    check(&mut client, &[("CONFIG SET maxmemory 0", "OK")]);
+    client.ask_until("INFO stats", "current_eviction_exceeded_time:0\r\n");
+    assert!(!client.ask("INFO stats").contains("total_eviction_exceeded_time:0\r\n"));
+}
+
+#[test]
 fn each_evicted_key_is_a_write_of_its_own() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-random", "--appendonly", "yes"]);
     let mut client = server.connect();

@@ -8,7 +8,7 @@ use crate::data::entry::Entry;
 use crate::keyspace::{Access, Ttl};
 use crate::log_verbose;
 use crate::persistence::rdb::dump::{Dumper, RestoreError, restore as restore_value};
-use crate::persistence::rdb::format::VersionCheck;
+use crate::persistence::rdb::format::{ValueType, VersionCheck};
 use crate::persistence::rdb::object_load::ValueOptions;
 use std::cell::RefCell;
 
@@ -106,7 +106,12 @@ fn restore(ctx: &mut Ctx<'_>) -> CommandResult {
         RdbVersionCheck::Strict => VersionCheck::Strict,
         RdbVersionCheck::Relaxed => VersionCheck::Relaxed,
     };
-    let value = restore_value(payload, check, ctx.server.skip_checksum, &value_options).map_err(|e| match e {
+    let restored = restore_value(payload, check, ctx.server.skip_checksum, &value_options);
+    let compact = payload.first().and_then(|code| ValueType::from_code(*code)).is_some_and(ValueType::is_compact);
+    if compact && !matches!(restored, Err(RestoreError::WrongFrame)) {
+        ctx.server.stats.payloads_sanitized += 1;
+    }
+    let value = restored.map_err(|e| match e {
         RestoreError::WrongFrame => CommandError::fixed("ERR DUMP payload version or checksum are wrong"),
         RestoreError::BadData(error) => {
             log_verbose!("Internal error in RDB, in a payload to restore: {error}");

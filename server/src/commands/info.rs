@@ -140,7 +140,7 @@ const fn section(name: &'static str, title: &'static str, when: When, parts: &'s
 
 static SECTIONS: &[Section] = &[
     section("server", "Server", When::Always, info_server::SERVER),
-    section("tls", "TLS", When::Always, info_tls::TLS),
+    section("tls", "TLS", When::All, info_tls::TLS),
     section("clients", "Clients", When::Always, info_clients::CLIENTS),
     section("memory", "Memory", When::Always, info_memory::MEMORY),
     section("persistence", "Persistence", When::Always, info_persistence::PERSISTENCE),
@@ -152,7 +152,8 @@ static SECTIONS: &[Section] = &[
     section("errorstats", "Errorstats", When::Always, info_commands::ERRORS),
     section("latencystats", "Latencystats", When::All, info_commands::LATENCIES),
     section("cluster", "Cluster", When::Always, info_server::CLUSTER),
-    section("scriptingengines", "Scripting Engines", When::Always, info_server::ENGINES),
+    section("cluster_info", "Cluster Info", When::All, &[]),
+    section("scriptingengines", "Scripting Engines", When::All, info_server::ENGINES),
     section("keyspace", "Keyspace", When::Always, info_server::KEYSPACE),
     section("debug", "Debug", When::Named, info_stats::DEBUG),
 ];
@@ -212,6 +213,21 @@ mod tests {
         assert_eq!(human(328), "328B");
         assert_eq!(human(1659656), "1.58M");
         assert_eq!(human(25276514304), "23.54G");
+    }
+
+    #[test]
+    fn every_field_of_valkey_is_in_its_section_and_in_its_order() {
+        let file = include_str!("../../tests/data/valkey-9.1.2-info.tsv");
+        let known: Vec<(&str, &str)> = file.lines().filter_map(|line| line.split_once('\t')).collect();
+        let mut ours = Vec::new();
+        for section in SECTIONS {
+            for part in section.parts {
+                let Part::Fields(fields) = part else { continue };
+                ours.extend(fields.iter().map(|(name, _)| (section.name, *name)));
+            }
+        }
+        ours.retain(|field| known.contains(field));
+        assert_eq!(ours, known);
     }
 
     #[test]

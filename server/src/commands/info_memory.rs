@@ -54,6 +54,8 @@ pub const MEMORY: &[Part] = &[fields! {
     mem_clients_slaves: |v| v.clients().replica_memory,
     mem_clients_normal: |v| v.clients().normal_memory,
     mem_cluster_links: |_| 0,
+    mem_cluster_slot_import: |_| 0,
+    mem_cluster_slot_export: |_| 0,
     mem_aof_buffer: |v| v.server.persistence.aof.pending(),
     mem_allocator: |_| memory::allocator(),
     // Tables grow bucket by bucket in place: there is never a second one.

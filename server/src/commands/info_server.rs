@@ -24,6 +24,8 @@ pub const SERVER: &[Part] = &[
         arch_bits: |_| usize::BITS,
         monotonic_clock: |_| "POSIX clock_gettime",
         multiplexing_api: |_| "epoll",
+        // As Valkey shows what no GCC compiled.
+        gcc_version: |_| "0.0.0",
         process_id: |_| std::process::id(),
         process_supervised: |_| "no",
         run_id: |v| v.server.run_id.as_str(),
@@ -39,13 +41,11 @@ pub const SERVER: &[Part] = &[
         config_file: |v| v.server.config_file.as_ref().map_or_else(String::new, |p| p.display().to_string()),
         io_threads_active: |_| 0,
         availability_zone: |v| String::from_utf8_lossy(&v.server.config.availability_zone).into_owned(),
-    },
-    Part::Lines(listeners),
-    fields! {
         shutdown_in_milliseconds: |v| {
             v.server.shutdown.as_ref().map(|s| s.deadline.saturating_sub(v.server.now_ms()).max(0))
         },
     },
+    Part::Lines(listeners),
 ];
 
 /// `# CPU`

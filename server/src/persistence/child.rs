@@ -41,6 +41,8 @@ pub struct Child {
     report: OwnedFd,
     /// The last report.
     pub progress: Progress,
+    /// The most that copy-on-write copied by any report.
+    pub cow_peak: u64,
 }
 
 /// A child's report.
@@ -52,12 +54,21 @@ pub struct Progress {
     pub total_keys: u64,
     /// Bytes that copy-on-write copied so far.
     pub cow_bytes: u64,
+    /// Unix time in ms at which that was measured.
+    pub cow_measured_ms: i64,
     /// Bytes that it sent to replicas.
     pub sent: u64,
 }
 
-/// The size of a report: four numbers.
-const REPORT: usize = 32;
+impl Progress {
+    /// Seconds since it was measured what copy-on-write copied.
+    pub fn cow_age(&self, now_ms: i64) -> i64 {
+        if self.cow_measured_ms == 0 { 0 } else { (now_ms - self.cow_measured_ms).max(0) / 1000 }
+    }
+}
+
+/// The size of a report: five numbers.
+const REPORT: usize = 40;
 
 /// The child's end of the report pipe.
 #[derive(Debug)]
@@ -65,6 +76,7 @@ pub struct Reporter {
     pipe: OwnedFd,
     sent: Cell<u64>,
     cow_bytes: Cell<u64>,
+    cow_measured_ms: Cell<i64>,
     measure_next: Cell<Instant>,
 }
 
@@ -79,10 +91,11 @@ impl Reporter {
         let last = keys >= total_keys;
         if last || begun >= self.measure_next.get() {
             self.cow_bytes.set(private_dirty_bytes());
+            self.cow_measured_ms.set(sys::unix_ms());
             self.measure_next.set(Instant::now() + begun.elapsed() * MEASURE_DUTY);
         }
         let mut bytes = [0u8; REPORT];
-        let numbers = [keys, total_keys, self.cow_bytes.get(), self.sent.get()];
+        let numbers = [keys, total_keys, self.cow_bytes.get(), self.cow_measured_ms.get() as u64, self.sent.get()];
         for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_ne_bytes());
         }
@@ -122,6 +135,7 @@ impl Child {
                     pipe: write,
                     sent: Cell::new(0),
                     cow_bytes: Cell::new(0),
+                    cow_measured_ms: Cell::new(0),
                     measure_next: Cell::new(Instant::now()),
                 };
                 let code = match body(&reporter) {
@@ -143,6 +157,7 @@ impl Child {
                     dirty_at_fork: dirty,
                     report: read,
                     progress: Progress::default(),
+                    cow_peak: 0,
                 };
                 Ok((child, fork_us))
             }
@@ -161,7 +176,14 @@ impl Child {
             match rustix::io::read(&self.report, &mut bytes) {
                 Ok(REPORT) => {
                     let word = |i: usize| u64::from_ne_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap_or_default());
-                    self.progress = Progress { keys: word(0), total_keys: word(1), cow_bytes: word(2), sent: word(3) };
+                    self.progress = Progress {
+                        keys: word(0),
+                        total_keys: word(1),
+                        cow_bytes: word(2),
+                        cow_measured_ms: word(3) as i64,
+                        sent: word(4),
+                    };
+                    self.cow_peak = self.cow_peak.max(self.progress.cow_bytes);
                 }
                 Ok(0) => return false,
                 _ => return true,

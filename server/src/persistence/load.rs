@@ -119,7 +119,7 @@ impl Server {
     /// From now on clients are told that the data set is being loaded.
     pub fn begin_loading(&mut self, total: u64) {
         let start = crate::sys::unix_ms() / 1000;
-        self.loading.progress = Some(LoadProgress { start, total, loaded: 0, in_background: false });
+        self.loading.progress = Some(LoadProgress { start, total, ..LoadProgress::default() });
         self.update_expiry_rule();
     }
 
@@ -315,6 +315,9 @@ impl Sink for Loader<'_> {
             AuxLog::Notice(text) => log_notice!("{text}"),
             AuxLog::Debug(text) => crate::log_debug!("{text}"),
             AuxLog::Nothing => {}
+        }
+        if let Some(progress) = &mut self.server.loading.progress {
+            progress.rdb_used_memory = self.info.used_memory.unwrap_or(0);
         }
         let drop = self.drop_expired && !self.info.aof_base;
         self.place.drop_expired_before = drop.then(|| self.server.now_ms());

@@ -28,9 +28,13 @@ impl Server {
         if !self.is_primary() && self.config.replica_ignore_maxmemory || self.writes_paused() {
             return true;
         }
-        if self.excess(limit) == 0 {
-            return true;
-        }
+        let beyond = self.excess(limit) > 0;
+        let fits = !beyond || self.make_room(limit);
+        self.stats.beyond_limit.note(beyond && (!fits || self.eviction.due));
+        fits
+    }
+
+    fn make_room(&mut self, limit: u64) -> bool {
         // Clients beyond their own limit go before any key does; what they hold is free at the end of the turn.
         if self.nesting == 0 && self.excess(limit) <= self.evict_clients() {
             return true;
@@ -80,6 +84,9 @@ impl Server {
 
     /// Goes on with what commands left to do, and begins what a lower limit asks for. Once a turn.
     pub fn evict_if_due(&mut self) {
+        if self.config.maxmemory == 0 {
+            self.stats.beyond_limit.note(false);
+        }
         if std::mem::take(&mut self.eviction.due) && self.config.maxmemory > 0 && !self.loading.is_active() {
             self.evict_to_limit();
         }

@@ -55,12 +55,14 @@ pub struct Loading {
 }
 
 /// See [`Loading`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LoadProgress {
     /// Unix time in seconds of its start.
     pub start: i64,
     /// Bytes to load, where that is known.
     pub total: u64,
+    /// Bytes that the server used that wrote the snapshot, where it says so.
+    pub rdb_used_memory: u64,
     /// Bytes loaded.
     pub loaded: u64,
     /// Clients still read the old data set meanwhile.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::histogram::Histogram;
 use crate::commands::table;
@@ -58,6 +58,10 @@ pub struct Stats {
     /// Objects that background threads had freed at the last reset.
     pub freed_objects_at_reset: u64,
     pub peak_memory: u64,
+    /// Compact values to restore of which each element was looked at.
+    pub payloads_sanitized: u64,
+    /// Memory beyond `maxmemory`.
+    pub beyond_limit: BeyondLimit,
     /// The event loop.
     pub turns: Turns,
     /// Clients' buffers of the last seconds.
@@ -84,6 +88,34 @@ pub struct Denied {
     pub channels: u64,
     pub databases: u64,
     pub certificates: u64,
+}
+
+/// For how long memory has been beyond its limit.
+#[derive(Debug, Default)]
+pub struct BeyondLimit {
+    since: Option<Instant>,
+    before: Duration,
+}
+
+impl BeyondLimit {
+    /// Takes note of whether it is.
+    pub fn note(&mut self, beyond: bool) {
+        if beyond {
+            self.since.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.since.take() {
+            self.before += since.elapsed();
+        }
+    }
+
+    /// The time that has not ended.
+    pub fn current(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// All times together.
+    pub fn total(&self) -> Duration {
+        self.before + self.current()
+    }
 }
 
 impl Stats {

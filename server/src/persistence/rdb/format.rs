@@ -96,6 +96,12 @@ pub enum ValueType {
 }
 
 impl ValueType {
+    /// Whether all or some of it is one block of bytes that has a layout of its own.
+    pub fn is_compact(self) -> bool {
+        use ValueType::*;
+        !matches!(self, String | List | Set | Zset | Hash | Zset2 | ModulePreGa | Module2 | Hash2)
+    }
+
     /// The type with this code; `None` for a code that the format does not have.
     pub fn from_code(code: u8) -> Option<Self> {
         use ValueType::*;
