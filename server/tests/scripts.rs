@@ -57,11 +57,46 @@ fn an_error_says_where_in_the_script_it_came_about() {
             "-ERR user_script:1: Expected value but found T_END at character 2 script: on @user_script:1.",
         ),
         ("error({err='MINE what'})", "-MINE what script: on @user_script:1."),
+        ("error({err=5.5})", "-5.5 script: on @user_script:1."),
         ("return {err='MINE what'}", "-MINE what"),
         ("return redis.pcall('get')", "-ERR Wrong number of args calling command from script"),
         ("error(redis.error_reply('A\\r\\nB c'))", "-A  B c script: on @user_script:1."),
     ] {
         assert_eq!(eval(client, script), error, "{script}");
+    }
+}
+
+#[test]
+fn an_error_without_a_code_is_counted_as_err() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    for error in ["", "word", "a-first-word-of-31-bytes-is-none more", "a-first-word-of-30-bytes-is-it more"] {
+        eval(client, &format!("return {{err='{error}'}}"));
+        eval(client, &format!("return {{{{err='{error}'}}}}"));
+    }
+    let counts = "errorstat_ERR:count=6\r\nerrorstat_a-first-word-of-30-bytes-is-it:count=2\r\n";
+    assert_eq!(client.ask("INFO errorstats"), format!("# Errorstats\r\n{counts}"));
+}
+
+#[test]
+fn a_number_reaches_clients_and_commands_as_from_valkey() {
+    let server = Server::start(&[]);
+    let client = &mut server.connect();
+    const LEAST: &str = ":-9223372036854775808";
+    for (script, answer) in [
+        ("return -3.99", ":-3"),
+        ("return 2^63 - 1024", ":9223372036854774784"),
+        ("return 2^63", LEAST),
+        ("return -1e300", LEAST),
+        ("return 0/0", LEAST),
+        ("return redis.call('echo', 2^62)", "4611686018427387904"),
+        ("return redis.call('echo', 2^62 + 1024)", "4611686018427389000"),
+        ("return redis.call('echo', -5e18)", "-5e+18"),
+        ("return redis.call('echo', -0)", "0"),
+        ("return redis.call('echo', 0/0)", "-nan"),
+        ("return redis.sha1hex(2^53) == redis.sha1hex(tostring(2^53))", ":1"),
+    ] {
+        assert_eq!(eval(client, script), answer, "{script}");
     }
 }
 

@@ -22,10 +22,18 @@ impl CommandError {
         CommandError(Cow::Owned(text))
     }
 
-    /// The code: the first word.
+    /// The code that it is counted under.
     pub fn code(&self) -> &[u8] {
-        self.0.split(|c| *c == b' ').next().unwrap_or(b"ERR")
+        error_code(&self.0)
     }
+}
+
+/// The code that an error is counted under: its first word, or `ERR` where a script made up an error without one.
+pub fn error_code(text: &[u8]) -> &[u8] {
+    /// A code that is longer is none.
+    const LONGEST: usize = 30;
+    let space = text.iter().take(LONGEST + 1).position(|c| *c == b' ');
+    space.map_or(b"ERR", |end| &text[..end])
 }
 
 impl From<crate::keyspace::WrongType> for CommandError {

@@ -85,7 +85,7 @@ fn fail(text: &'static str) -> Result<Value> {
     Err(raise::table(&CommandError::fixed(text), false))
 }
 
-fn log(_: &Lua, args: MultiValue) -> Result<Value> {
+fn log(lua: &Lua, args: MultiValue) -> Result<Value> {
     if args.len() < 2 {
         return fail("ERR server.log() requires two arguments or more.");
     }
@@ -100,11 +100,12 @@ fn log(_: &Lua, args: MultiValue) -> Result<Value> {
         _ => return fail("ERR Invalid log level."),
     };
     let mut line = String::new();
-    for text in args.iter().skip(1).filter_map(as_text) {
+    for text in args.into_iter().skip(1) {
+        let Some(text) = lua.coerce_string(text)? else { continue };
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(&String::from_utf8_lossy(&text));
+        line.push_str(&String::from_utf8_lossy(&text.as_bytes()));
     }
     crate::log_at!(level, "{line}");
     Ok(Value::Nil)
@@ -167,12 +168,13 @@ fn set_repl(_: &Lua, args: MultiValue) -> Result<Value> {
     Ok(Value::Nil)
 }
 
-fn sha1hex(lua: &Lua, args: MultiValue) -> Result<Value> {
+fn sha1hex(lua: &Lua, mut args: MultiValue) -> Result<Value> {
     if args.len() != 1 {
         return fail("ERR wrong number of arguments");
     }
-    let text = args.front().and_then(as_text).unwrap_or_default();
-    Ok(Value::String(lua.create_string(sha1_hex(&text))?))
+    let text = args.pop_front().map(|value| lua.coerce_string(value)).transpose()?.flatten();
+    let digest = text.map_or_else(|| sha1_hex(b""), |text| sha1_hex(&text.as_bytes()));
+    Ok(Value::String(lua.create_string(digest)?))
 }
 
 /// The digest of a text, in hexadecimal digits.

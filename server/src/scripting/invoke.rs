@@ -142,13 +142,10 @@ pub fn arguments(stack: Stack<'_>, argv: &mut ArgvBuilder) -> Result<(), &'stati
 }
 
 fn push_number(argv: &mut ArgvBuilder, number: f64) {
-    /// Two to the power of 63, the first that is no integer of 64 bits.
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    let whole = number as i64;
-    // Minus zero is zero.
-    if whole as f64 == number && number < BEYOND {
-        argv.push(itoa::Buffer::new().format(whole).as_bytes());
+    if number.is_nan() && number.is_sign_negative() {
+        argv.push(b"-nan");
     } else {
-        argv.push(DoubleText::new(number).as_bytes());
+        // Minus zero is zero.
+        argv.push(DoubleText::new(number + 0.0).as_bytes());
     }
 }

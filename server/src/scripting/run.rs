@@ -146,6 +146,13 @@ fn failure(stack: Stack<'_>, value: i32) -> Failure {
         let why = if stack.kind(value) == ValueKind::String { stack.bytes(value) } else { b"execution failure" };
         return Failure::Other(String::from_utf8_lossy(why).into_owned());
     }
+    stack.push_field(value, Name::Err);
+    // Raised, unlike returned, a number is a text.
+    if stack.kind(-1) == ValueKind::Number {
+        stack.push_name(Name::Err);
+        stack.push_number_as_text(stack.number(-2));
+        stack.set_field(value);
+    }
     let error = to_reply::error_of(stack, value);
     let ScriptError { text, counted } = error.unwrap_or(ScriptError { text: b"ERR unknown error", counted: false });
     let at = stack.top();

@@ -203,6 +203,13 @@ impl<'s> Stack<'s> {
         unsafe { ffi::lua_pushnumber(self.state, number) };
     }
 
+    /// Pushes the text of a number. May jump.
+    pub fn push_number_as_text(self, number: f64) {
+        self.push_number(number);
+        // SAFETY: as in `top`; the number, which is the top, is replaced by its text.
+        unsafe { ffi::lua_tolstring(self.state, -1, std::ptr::null_mut()) };
+    }
+
     /// Pushes a boolean.
     pub fn push_boolean(self, yes: bool) {
         // SAFETY: as in `top`.

@@ -1,6 +1,7 @@
 //! From what a script returns to the client's reply.
 
 use super::stack::{Kind, Name, Stack};
+use crate::commands::error::error_code;
 use crate::resp::ReplyBuf;
 
 /// How deep tables may stand in each other.
@@ -23,8 +24,7 @@ impl Writer<'_> {
             Kind::String => self.reply.bulk(stack.bytes(-1)),
             Kind::Boolean if self.resp3 => self.reply.bool(stack.boolean(-1)),
             Kind::Boolean if stack.boolean(-1) => self.reply.int(1),
-            // Without its fraction; `as` keeps to the range.
-            Kind::Number => self.reply.int(stack.number(-1) as i64),
+            Kind::Number => self.reply.int(integer(stack.number(-1))),
             // A key and a value, and what is asked of that.
             Kind::Table if depth >= DEEPEST || !stack.reserve(4) => self.error(b"ERR reached lua stack limit", false),
             Kind::Table => {
@@ -38,7 +38,7 @@ impl Writer<'_> {
 
     fn error(&mut self, text: &[u8], counted: bool) {
         if !counted {
-            self.errors.push(text.split(|c| *c == b' ').next().unwrap_or(b"ERR").to_vec());
+            self.errors.push(error_code(text).to_vec());
         }
         self.reply.error(text);
     }
@@ -129,6 +129,13 @@ impl Writer<'_> {
             self.reply.bulk(text);
         }
     }
+}
+
+/// A number without its fraction; one that is no integer of 64 bits is the least of these, as for a C compiler on x86.
+fn integer(number: f64) -> i64 {
+    /// Two to the power of 63, the first that is none.
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if (-BEYOND..BEYOND).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 /// Pushes a field; whether it is of that kind. One that is not is dropped again.
