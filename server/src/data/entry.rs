@@ -393,6 +393,14 @@ impl Entry {
         self
     }
 
+    /// The same value, encoding and expiry under another key (`COPY`).
+    pub fn copy(&self, key: &[u8]) -> Entry {
+        match (self.repr(), self.as_str()) {
+            (Repr::Raw, Some(text)) => Entry::build_raw(key, text.to_vec(), self.expire_at()),
+            _ => Entry::new(key, self.value().to_value(), self.expire_at()),
+        }
+    }
+
     /// The name that `OBJECT ENCODING` answers.
     pub fn encoding(&self) -> &'static str {
         macro_rules! object {

@@ -4,7 +4,6 @@ use super::Keyspace;
 use super::db::{Db, Tables};
 use super::state::Garbage;
 use super::watch::Successor;
-use crate::data::entry::Entry;
 use crate::data::table::hash;
 
 impl Keyspace {
@@ -53,7 +52,7 @@ impl Keyspace {
     /// something is at `to_key`. No event.
     pub fn copy_key(&mut self, key: &[u8], from: usize, to_key: &[u8], to: usize) -> bool {
         let Some(entry) = self.dbs[from].read(key) else { return false };
-        let mut copy = Entry::new(to_key, entry.value().to_value(), entry.expire_at());
+        let mut copy = entry.copy(to_key);
         let to = &mut self.dbs[to];
         if to.write(to_key).is_some() {
             return false;

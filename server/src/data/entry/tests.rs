@@ -79,6 +79,8 @@ fn a_string_that_was_changed_in_place_is_raw_until_it_is_set() {
     let entry = entry.with_key(b"other");
     assert_eq!((entry.key(), entry.encoding(), entry.access()), (&b"other"[..], "raw", 0x00ab_cdef));
     let mut entry = entry;
+    let copy = entry.copy(b"copy");
+    assert_eq!((text(&copy), copy.key(), copy.encoding()), (b"12".to_vec(), &b"copy"[..], "raw"));
     entry.set_str(b"12");
     assert_eq!((text(&entry), entry.encoding(), entry.expire_at()), (b"12".to_vec(), "int", Some(7)));
 }
