@@ -281,7 +281,7 @@ fn reply_elements(ctx: &mut Ctx<'_>, elements: &[Vec<u8>], get: &[&[u8]]) {
 fn store_elements(ctx: &mut Ctx<'_>, elements: &[Vec<u8>], get: &[&[u8]], target: &[u8]) {
     let db = ctx.db();
     let limits = db.limits();
-    let mut list = List::new();
+    let mut list = List::to_build();
     for element in elements {
         if get.is_empty() {
             list.push(End::Back, element, &limits);
@@ -292,7 +292,7 @@ fn store_elements(ctx: &mut Ctx<'_>, elements: &[Vec<u8>], get: &[&[u8]], target
     }
     let stored = list.len();
     if stored > 0 {
-        db.set(target, list, Ttl::Clear);
+        db.set(target, list.built(&limits), Ttl::Clear);
         db.modified(target, NotifyEvents::LIST, "sortstore");
         db.add_dirty(stored as u64 - 1);
     } else if db.delete(target) {

@@ -45,9 +45,18 @@ impl List {
     /// A list from the nodes of a file, in their order. Empty packed nodes are left out. The encoding is chosen anew, so one
     /// node within the limit becomes a listpack.
     pub fn from_nodes(nodes: impl IntoIterator<Item = Node>, limits: &Limits) -> Self {
-        let mut list = List(OneWord::large(Quicklist::from_nodes(nodes)));
-        list.shrink_within(NodeLimit::of(limits));
-        list
+        List(OneWord::large(Quicklist::from_nodes(nodes))).built(limits)
+    }
+
+    /// An empty list for elements that come one by one; [`List::built`] ends that.
+    pub fn to_build() -> Self {
+        List(OneWord::large(Quicklist::from_nodes([])))
+    }
+
+    /// Chooses the encoding of a list that has all its elements: a listpack if they went into one node.
+    pub fn built(mut self, limits: &Limits) -> Self {
+        self.shrink_within(NodeLimit::of(limits).of_listpack());
+        self
     }
 
     /// The name that `OBJECT ENCODING` gives: `listpack` or `quicklist`.
@@ -254,7 +263,7 @@ impl List {
 
     /// Turns a quicklist of one small node into a listpack. Half of the limit, so that a list at the limit does not go to and fro.
     fn shrunk(&mut self, limits: &Limits) {
-        self.shrink_within(NodeLimit::of(limits).half());
+        self.shrink_within(NodeLimit::of(limits).of_listpack().half());
     }
 
     fn shrink_within(&mut self, limit: NodeLimit) {

@@ -142,6 +142,11 @@ impl NodeLimit {
         NodeLimit { bytes, count, large }
     }
 
+    /// The limit within which the only node of a quicklist may become a listpack: one in elements is not one in bytes here.
+    pub fn of_listpack(self) -> Self {
+        NodeLimit { bytes: if self.count == usize::MAX { self.bytes } else { usize::MAX }, ..self }
+    }
+
     /// The limit below which a quicklist becomes a listpack again.
     pub fn half(self) -> Self {
         NodeLimit {

@@ -18,6 +18,12 @@ fn limits(size: i32) -> Limits {
     Limits { list_max_listpack_size: size, ..Limits::default() }
 }
 
+fn built(n: usize, len: usize, limits: &Limits) -> List {
+    let mut list = List::to_build();
+    (0..n).for_each(|_| list.push(End::Back, &vec![b'x'; len], limits));
+    list.built(limits)
+}
+
 fn filled(n: usize, len: usize, limits: &Limits) -> List {
     let mut list = List::new();
     for i in 0..n {
@@ -155,6 +161,27 @@ fn a_list_becomes_a_listpack_again_below_half_of_the_limit() {
         encodings.push(list.encoding());
     }
     assert_eq!(encodings, ["quicklist", "quicklist", "listpack", "listpack", "listpack"]);
+}
+
+#[test]
+fn a_list_that_is_built_is_a_listpack_if_its_elements_went_into_one_node() {
+    for (size, n, len, encoding) in [
+        (-2, 2, 4086, "listpack"),
+        (-2, 2, 4087, "quicklist"),
+        (-2, 1, 8178, "listpack"),
+        (-2, 1, 8179, "quicklist"),
+        // A limit in elements is none in bytes, but for an element that has a node of its own.
+        (1, 1, 8192, "listpack"),
+        (1, 1, 8193, "quicklist"),
+        (1, 2, 1, "quicklist"),
+    ] {
+        assert_eq!(built(n, len, &limits(size)).encoding(), encoding, "{n} of {len} bytes, limit {size}");
+    }
+    let limits = limits(4);
+    let mut list = filled(2, 4096, &limits);
+    assert_eq!(list.encoding(), "quicklist");
+    list.pop(End::Back, &limits);
+    assert_eq!(list.encoding(), "listpack");
 }
 
 #[test]

@@ -162,12 +162,12 @@ impl<R: Read, O: Observer> Loader<'_, '_, R, O> {
     }
 
     fn list(&mut self) -> Result<List> {
-        let mut list = List::new();
+        let mut list = List::to_build();
         for _ in 0..self.count()? {
             let text = self.reader.string()?;
             list.push(End::Back, text.bytes(&mut IntText::new()), self.options.limits);
         }
-        Ok(list)
+        Ok(list.built(self.options.limits))
     }
 
     /// One ziplist of any size, which becomes as many nodes as its elements need.
