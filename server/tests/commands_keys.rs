@@ -112,6 +112,40 @@ fn a_dumped_value_can_be_restored_under_another_key() {
 }
 
 #[test]
+fn a_key_that_was_looked_for_in_vain_is_told_of() {
+    let server = Server::start(&["--notify-keyspace-events", "Em"]);
+    let (mut client, mut watcher) = (server.connect(), server.connect());
+    client.ask("SET string value");
+    watcher.ask("SUBSCRIBE __keyevent@0__:keymiss told");
+    watcher.answer();
+    for (command, missed) in [
+        ("GET a", "a"),
+        ("XACK b group 1-1", "b"),
+        ("LCS c d", "c d"),
+        // Both strings are looked up first, but of sorted sets none after one of another type.
+        ("SADD set x", ""),
+        ("LCS set e", "e"),
+        ("ZINTER 2 f string", "f"),
+        ("ZINTER 2 string g", ""),
+        // It is about to make the key.
+        ("RESTORE h 0 payload", ""),
+        ("SETNX i value", ""),
+    ] {
+        client.ask(command);
+        client.ask("PUBLISH told all");
+        let mut keys = Vec::new();
+        loop {
+            let message = watcher.answer();
+            match message.strip_prefix("[message, __keyevent@0__:keymiss, ") {
+                Some(key) => keys.push(key.trim_end_matches(']').to_owned()),
+                None => break,
+            }
+        }
+        assert_eq!(keys.join(" "), missed, "{command}");
+    }
+}
+
+#[test]
 fn a_value_tells_how_it_is_kept() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lfu"]);
     let mut client = server.connect();

@@ -92,7 +92,7 @@ impl Options {
 fn restore(ctx: &mut Ctx<'_>) -> CommandResult {
     let options = Options::parse(ctx)?;
     let (key, payload) = (ctx.arg(1), ctx.arg(3));
-    if !options.replace && ctx.db().read(key).is_some() {
+    if !options.replace && ctx.db().write(key).is_some() {
         return Err(CommandError::fixed("BUSYKEY Target key name already exists."));
     }
     let ttl = ctx.int(2)?;

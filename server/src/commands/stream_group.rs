@@ -7,7 +7,7 @@ use super::stream_range::reply_id;
 use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
 use crate::config::NotifyEvents;
 use crate::data::stream::{self, ConsumerId, Pending, Stream, StreamId};
-use crate::keyspace::{Db, WrongType};
+use crate::keyspace::{Db, Lookup, WrongType};
 use crate::resp::ReplyBuf;
 use crate::server::propagation::Propagation;
 
@@ -294,6 +294,8 @@ fn delconsumer(ctx: &mut Ctx<'_>) -> CommandResult {
 fn xack(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, name, texts) = (ctx.arg(1), ctx.arg(2), ctx.argv.iter().skip(3));
     let (db, reply) = ctx.db_and_reply();
+    // Valkey takes it for a reader's lookup.
+    db.read_with(key, Lookup::NO_TOUCH);
     let Some(group) = db.write_stream(key)?.and_then(|stream| stream.groups_mut().get_mut(name)) else {
         reply.int(0);
         return Ok(());

@@ -20,7 +20,9 @@ struct Options {
 }
 
 fn lcs(ctx: &mut Ctx<'_>) -> CommandResult {
-    let (a, b) = (text(ctx, 1)?, text(ctx, 2)?);
+    // Both are looked up, whatever the first one is.
+    let (a, b) = (text(ctx, 1), text(ctx, 2));
+    let (a, b) = (a?, b?);
     let mut options = Options::default();
     let mut i = 3;
     while i < ctx.argc() {

@@ -12,6 +12,7 @@ use super::zset_range::{reply_member, reply_members};
 use super::{Command, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
+use crate::data::entry::Entry;
 use crate::data::limits::Limits;
 use crate::data::set::Set;
 use crate::data::value::ValueRef;
@@ -182,6 +183,16 @@ impl Hash for Member<'_> {
     }
 }
 
+/// What a key brings; `None` if that is of another type.
+fn source(entry: Option<&Entry>) -> Option<Source<'_>> {
+    match entry.map(Entry::value) {
+        None => Some(Source::Absent),
+        Some(ValueRef::Set(set)) => Some(Source::Set(set)),
+        Some(ValueRef::Zset(zset)) => Some(Source::Zset(zset)),
+        Some(_) => None,
+    }
+}
+
 /// Looks up the sources, whose number stands at `at`; returns them and the index behind them.
 fn inputs<'a>(db: &'a mut Db, argv: Argv<'_>, at: usize, name: &str) -> Result<(Vec<Input<'a>>, usize), CommandError> {
     let n = parse_i64(argv.get(at)).ok_or(NOT_INTEGER)?;
@@ -192,20 +203,15 @@ fn inputs<'a>(db: &'a mut Db, argv: Argv<'_>, at: usize, name: &str) -> Result<(
         Ok(n) if n < argv.len() - at => at + 1..at + 1 + n,
         _ => return Err(SYNTAX),
     };
-    // First each is looked up as a reader does; then all are held at the same time.
+    // First each is looked up as a reader does, up to one of another type; then all are held at the same time.
     for i in keys.clone() {
-        db.read(argv.get(i));
+        if db.read(argv.get(i)).is_some_and(|entry| source(Some(entry)).is_none()) {
+            return Err(WRONG_TYPE);
+        }
     }
-    let db = &*db;
-    let source = |key| match db.get(key).map(|entry| entry.value()) {
-        None => Ok(Source::Absent),
-        Some(ValueRef::Set(set)) => Ok(Source::Set(set)),
-        Some(ValueRef::Zset(zset)) => Ok(Source::Zset(zset)),
-        Some(_) => Err(WRONG_TYPE),
-    };
-    let end = keys.end;
-    let inputs = keys.map(|i| Ok(Input { source: source(argv.get(i))?, weight: 1.0 }));
-    Ok((inputs.collect::<Result<_, CommandError>>()?, end))
+    let (db, end) = (&*db, keys.end);
+    let input = |i| Input { source: source(db.get(argv.get(i))).unwrap_or(Source::Absent), weight: 1.0 };
+    Ok((keys.map(input).collect(), end))
 }
 
 impl Options {
