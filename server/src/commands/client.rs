@@ -154,10 +154,10 @@ fn no_touch(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn import_source(ctx: &mut Ctx<'_>) -> CommandResult {
-    let on = on_or_off(ctx, 2)?;
-    if on && !ctx.server.config.import_mode {
+    if !ctx.server.config.import_mode && !ctx.is(2, "off") {
         return Err(CommandError::fixed("ERR Server is not in import mode"));
     }
+    let on = on_or_off(ctx, 2)?;
     ctx.client.flags.set(ClientFlags::IMPORT_SOURCE, on);
     ctx.reply().ok();
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::error::SYNTAX;
 use super::{CommandError, Ctx};
-use crate::client::{Client, ClientId};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::resp::number::parse_i64;
 
 /// A condition on a client.
@@ -33,8 +33,8 @@ pub struct Filter {
     pub skip_me: Option<bool>,
 }
 
-/// Every letter of [`Client::flag_letters`].
-const FLAGS: &[u8] = b"OSMPxbtRBdcuAUreTIN";
+/// Every letter of [`Client::flag_letters`], and those of the sides of a slot migration, which no client here is.
+const FLAGS: &[u8] = b"OSMPxbtRBdcuAUreTINEi";
 /// Every letter of [`Client::capability_letters`].
 const CAPABILITIES: &[u8] = b"r";
 
@@ -107,18 +107,27 @@ impl Test {
             Test::MinAge(seconds) => (now_ms - client.created_ms) / 1000 >= *seconds,
             Test::MinIdle(seconds) => (now_ms - client.active_ms) / 1000 >= *seconds,
             Test::Flags(letters) => {
-                let has = client.flag_letters();
+                let mut has = client.flag_letters();
+                if client.flags.contains(ClientFlags::MONITOR) {
+                    // Although it is not shown as one, a monitor is found as a replica.
+                    has.push('S');
+                }
                 letters.iter().all(|letter| has.as_bytes().contains(letter))
             }
-            Test::Name(name) => client.name == *name,
-            Test::LibName(name) => client.lib_name == *name,
-            Test::LibVersion(version) => client.lib_version == *version,
+            Test::Name(name) => is_named(&client.name, name),
+            Test::LibName(name) => is_named(&client.lib_name, name),
+            Test::LibVersion(version) => is_named(&client.lib_version, version),
             Test::Db(db) => client.db == *db,
             Test::Capabilities(letters) => {
                 letters.iter().all(|letter| client.capability_letters().as_bytes().contains(letter))
             }
         }
     }
+}
+
+/// Who has no name is not found by an empty one.
+fn is_named(name: &[u8], wanted: &[u8]) -> bool {
+    !name.is_empty() && name == wanted
 }
 
 fn parse_test(ctx: &Ctx<'_>, name: &[u8], wanted: bool, value: &[u8]) -> Result<Test, CommandError> {
@@ -133,19 +142,21 @@ fn parse_test(ctx: &Ctx<'_>, name: &[u8], wanted: bool, value: &[u8]) -> Result<
         b"user" => Test::User(text),
         b"maxage" if wanted => Test::MinAge(seconds("maxage", value)?),
         b"idle" if wanted => Test::MinIdle(seconds("idle", value)?),
-        b"flags" => Test::Flags(letters(value, FLAGS, "flags")?),
+        b"flags" => Test::Flags(letters(value, FLAGS, "flags", wanted)?),
         b"name" => Test::Name(text),
         b"lib-name" => Test::LibName(text),
         b"lib-ver" => Test::LibVersion(text),
         b"db" => {
-            let db = parse_i64(value).ok_or(CommandError::fixed("ERR DB is not an integer or out of range"))?;
+            let option = if wanted { "DB" } else { "NOT-DB" };
+            let wrong = || CommandError::text(format!("ERR {option} is not an integer or out of range"));
+            let db = parse_i64(value).ok_or_else(wrong)?;
             let dbs = ctx.server.config.databases;
             let db = usize::try_from(db).ok().filter(|db| *db < dbs);
             Test::Db(db.ok_or_else(|| {
-                CommandError::text(format!("ERR DB number should be between 0 and {}", dbs.saturating_sub(1)))
+                CommandError::text(format!("ERR {option} number should be between 0 and {}", dbs.saturating_sub(1)))
             })?)
         }
-        b"capa" => Test::Capabilities(letters(value, CAPABILITIES, "capa")?),
+        b"capa" => Test::Capabilities(letters(value, CAPABILITIES, "capa", wanted)?),
         _ => return Err(SYNTAX),
     })
 }
@@ -182,11 +193,12 @@ fn seconds(option: &str, value: &[u8]) -> Result<i64, CommandError> {
     Ok(n)
 }
 
-fn letters(value: &[u8], known: &[u8], what: &str) -> Result<Vec<u8>, CommandError> {
+fn letters(value: &[u8], known: &[u8], what: &str, wanted: bool) -> Result<Vec<u8>, CommandError> {
     if value.iter().all(|letter| known.contains(letter)) {
         return Ok(value.to_vec());
     }
-    Err(quoting(&format!("Unknown {what} found in the provided filter: "), value, ""))
+    let filter = if wanted { "provided".to_owned() } else { format!("NOT-{}", what.to_ascii_uppercase()) };
+    Err(quoting(&format!("Unknown {what} found in the {filter} filter: "), value, ""))
 }
 
 fn quoting(before: &str, value: &[u8], after: &str) -> CommandError {
