@@ -113,16 +113,18 @@ impl Form {
     }
 }
 
-/// The length in the argument at `i`, in the unit it is told in.
-fn length(ctx: &Ctx<'_>, i: usize, not_numeric: &'static str, negative: &'static str) -> Result<f64, CommandError> {
-    let length = parse_f64(ctx.arg(i)).ok_or(CommandError::fixed(not_numeric))?;
-    if length < 0.0 { Err(CommandError::fixed(negative)) } else { Ok(length) }
+/// The number in the argument at `i`, in the unit it is told in.
+fn length(ctx: &Ctx<'_>, i: usize, not_numeric: &'static str) -> Result<f64, CommandError> {
+    parse_f64(ctx.arg(i)).ok_or(CommandError::fixed(not_numeric))
 }
 
 impl<'a> Search<'a> {
     /// Reads a radius and its unit from index `i` on.
     fn circle(&mut self, ctx: &Ctx<'_>, i: usize) -> CommandResult {
-        let radius = length(ctx, i, "ERR need numeric radius", "ERR radius cannot be negative")?;
+        let radius = length(ctx, i, "ERR need numeric radius")?;
+        if radius < 0.0 {
+            return Err(CommandError::fixed("ERR radius cannot be negative"));
+        }
         self.metres = unit(ctx, i + 1)?;
         self.outline = Some(Outline::Circle { radius: radius * self.metres });
         Ok(())
@@ -130,9 +132,11 @@ impl<'a> Search<'a> {
 
     /// Reads width, height and unit from index `i` on.
     fn rectangle(&mut self, ctx: &Ctx<'_>, i: usize) -> CommandResult {
-        const NEGATIVE: &str = "ERR height or width cannot be negative";
-        let width = length(ctx, i, "ERR need numeric width", NEGATIVE)?;
-        let height = length(ctx, i + 1, "ERR need numeric height", NEGATIVE)?;
+        let width = length(ctx, i, "ERR need numeric width")?;
+        let height = length(ctx, i + 1, "ERR need numeric height")?;
+        if width < 0.0 || height < 0.0 {
+            return Err(CommandError::fixed("ERR height or width cannot be negative"));
+        }
         self.metres = unit(ctx, i + 2)?;
         self.outline = Some(Outline::Box { width: width * self.metres, height: height * self.metres });
         Ok(())
@@ -140,14 +144,11 @@ impl<'a> Search<'a> {
 
     /// Reads a number of corners and the corners from index `i` on; returns the index behind them.
     fn polygon(&mut self, ctx: &Ctx<'_>, i: usize) -> Result<usize, CommandError> {
-        const TOO_FEW: &str = "must have at least 3 vertices";
+        const TOO_FEW: CommandError = CommandError::fixed("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
         let number = parse_i64(ctx.arg(i)).and_then(|number| i32::try_from(number).ok());
         let number = number.ok_or(CommandError::fixed("ERR invalid number of vertices"))?;
         let end = usize::try_from(number).ok().filter(|n| *n >= 3).map(|n| i + 1 + 2 * n);
-        let Some(end) = end.filter(|end| *end <= ctx.argc()) else {
-            let name = ctx.row.full_name.to_ascii_uppercase();
-            return Err(CommandError::text(format!("ERR {name} BYPOLYGON {TOO_FEW}")));
-        };
+        let end = end.filter(|end| *end <= ctx.argc()).ok_or(TOO_FEW)?;
         let corners = (i + 1..end).step_by(2).map(|i| position(ctx, i)).collect::<Result<Vec<_>, _>>()?;
         self.metres = 1.0;
         self.polygon = Some(Shape::polygon(corners));
