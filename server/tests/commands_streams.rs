@@ -82,6 +82,7 @@ fn a_stream_remembers_what_was_deleted_and_trimmed() {
                 "XINFO STREAM s",
                 "[length, :3, radix-tree-keys, :2, radix-tree-nodes, :3, last-generated-id, 9-0, max-deleted-entry-id, 2-0, entries-added, :9, recorded-first-entry-id, 7-0, groups, :0, first-entry, [7-0, [n, 7]], last-entry, [9-0, [n, 9]]]",
             ),
+            ("XADD s LIMIT 0 10-0 n 10", "-ERR syntax error, LIMIT cannot be used without the special ~ option"),
             ("XADD s MAXLEN 0 10-0 n 10", "10-0"),
             ("XLEN s", ":0"),
             ("EXISTS s", ":1"),
@@ -91,6 +92,20 @@ fn a_stream_remembers_what_was_deleted_and_trimmed() {
             ("XADD s 4-1 n 1", "4-1"),
             ("XSETID s 4-0", "-ERR The ID specified in XSETID is smaller than the target stream top item"),
             ("XSETID nothing 1-0", "-ERR no such key"),
+        ],
+    );
+}
+
+#[test]
+fn a_group_is_made_with_each_option_once() {
+    let server = Server::start(&[]);
+    const REFUSAL: &str = "-ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.";
+    check(
+        &mut server.connect(),
+        &[
+            ("XGROUP CREATE s g $ MKSTREAM ENTRIESREAD 1 MKSTREAM", REFUSAL),
+            ("EXISTS s", ":0"),
+            ("XGROUP CREATE s g $ MKSTREAM ENTRIESREAD 1", "OK"),
         ],
     );
 }

@@ -103,6 +103,8 @@ pub(super) struct Trimming {
     pub at: usize,
 }
 
+const LIMIT_NEEDS_TILDE: &str = "ERR syntax error, LIMIT cannot be used without the special ~ option";
+
 /// Options of XADD and XTRIM.
 #[derive(Debug)]
 pub(super) struct Options {
@@ -162,15 +164,12 @@ impl Options {
 
     fn set_limit(&mut self, ctx: &Ctx<'_>, limit: Option<u64>, adds: bool) -> Result<(), CommandError> {
         let Some(trimming) = &mut self.trimming else {
-            return if limit.is_some_and(|limit| limit > 0) {
-                Err(CommandError::fixed(
-                    "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
-                ))
-            } else if !adds {
-                Err(CommandError::fixed("ERR syntax error, XTRIM must be called with a trimming strategy"))
-            } else {
-                Ok(())
-            };
+            return Err(CommandError::fixed(match limit {
+                Some(1..) => "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
+                _ if !adds => "ERR syntax error, XTRIM must be called with a trimming strategy",
+                Some(0) if !ctx.client.is_trusted_source() => LIMIT_NEEDS_TILDE,
+                _ => return Ok(()),
+            }));
         };
         if ctx.client.is_trusted_source() {
             // What it was trimmed to is what it is to be trimmed to, whatever it takes.
@@ -178,7 +177,7 @@ impl Options {
         }
         trimming.limit = match limit {
             Some(_) if !trimming.approximately => {
-                return Err(CommandError::fixed("ERR syntax error, LIMIT cannot be used without the special ~ option"));
+                return Err(CommandError::fixed(LIMIT_NEEDS_TILDE));
             }
             Some(limit) => limit,
             // A hundred nodes, so that no call takes long.

@@ -192,9 +192,15 @@ impl GroupOptions {
 fn create(ctx: &mut Ctx<'_>) -> CommandResult {
     let options = GroupOptions::parse(ctx, true)?;
     let (key, name, from) = (ctx.arg(2), ctx.arg(3), ctx.arg(4));
+    if ctx.db().write_stream(key)?.is_none() && !options.make_stream {
+        return Err(NEEDS_KEY);
+    }
+    // Each option once.
+    if ctx.argc() > 8 {
+        return Err(help::refusal(ctx));
+    }
     let db = ctx.db();
     let last_id = match db.write_stream(key)? {
-        None if !options.make_stream => return Err(NEEDS_KEY),
         None if from == b"$" => StreamId::MIN,
         Some(stream) if from == b"$" => stream.log().last_id(),
         _ => id(from)?,
