@@ -153,6 +153,9 @@ fn shutdown(ctx: &mut Ctx<'_>) -> CommandResult {
     {
         return Err(SYNTAX);
     }
+    if options.has(ShutdownOptions::FAILOVER) {
+        return Err(CommandError::fixed("ERR SHUTDOWN FAILOVER is only supported in cluster mode."));
+    }
     if abort {
         if !ctx.server.abort_shutdown() {
             return Err(CommandError::fixed("ERR No shutdown in progress."));
