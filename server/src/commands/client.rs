@@ -265,11 +265,11 @@ fn unpause(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn unblock(ctx: &mut Ctx<'_>) -> CommandResult {
     let error = match ctx.argc() {
-        3 => false,
         4 if ctx.is(3, "timeout") => false,
         4 if ctx.is(3, "error") => true,
         4 => return Err(CommandError::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
-        _ => return Err(SYNTAX),
+        // More is not looked at.
+        _ => false,
     };
     let id = parse_i64(ctx.arg(2)).ok_or(NOT_INTEGER)?;
     let slot = ClientId::try_from(id).ok().and_then(|id| ctx.server.clients.slot_of(id));

@@ -16,8 +16,9 @@ const fn row(name: &'static str, arity: i16, handler: super::Handler) -> Command
 pub const COMMANDS: &[Command] = &[
     row("commandlog", -2, container).doc("8.1.0", "Looks at the logs of calls.").subcommands(&[
         row("get", 4, |ctx| {
+            let count = count(ctx, 2)?;
             let kind = kind(ctx, 3)?;
-            get(ctx, kind, Some(2))
+            get(ctx, kind, count)
         })
         .flags(FLAGS)
         .usage("<count> <slow|large-request|large-reply>")
@@ -43,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
             if ctx.argc() > 3 {
                 return Err(help::refusal(ctx));
             }
-            let count = (ctx.argc() == 3).then_some(2);
+            let count = if ctx.argc() == 3 { count(ctx, 2)? } else { 10 };
             get(ctx, Kind::Slow, count)
         })
         .flags(FLAGS)
@@ -64,13 +65,16 @@ fn kind(ctx: &Ctx<'_>, i: usize) -> Result<Kind, CommandError> {
         .ok_or(CommandError::fixed("ERR type should be one of the following: slow, large-request, large-reply"))
 }
 
-fn get(ctx: &mut Ctx<'_>, kind: Kind, count: Option<usize>) -> CommandResult {
-    let count = match count.map(|i| parse_i64(ctx.arg(i))) {
-        None => 10,
-        Some(Some(-1)) => usize::MAX,
-        Some(Some(n)) if n >= 0 => n as usize,
-        Some(_) => return Err(CommandError::fixed("ERR count should be greater than or equal to -1")),
-    };
+/// How many entries are wanted; -1: all.
+fn count(ctx: &Ctx<'_>, i: usize) -> Result<usize, CommandError> {
+    match parse_i64(ctx.arg(i)) {
+        Some(-1) => Ok(usize::MAX),
+        Some(n) if n >= 0 => Ok(n as usize),
+        _ => Err(CommandError::fixed("ERR count should be greater than or equal to -1")),
+    }
+}
+
+fn get(ctx: &mut Ctx<'_>, kind: Kind, count: usize) -> CommandResult {
     let entries = ctx.server.commandlog.entries(kind);
     let reply = &mut ctx.client.reply;
     reply.array(entries.len().min(count));

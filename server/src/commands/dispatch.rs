@@ -217,7 +217,7 @@ pub fn reject(server: &mut Server, client: &mut Client, row: Option<&'static Row
     }
     if row.is_some_and(|r| r.command.name == "exec") && error.code() != b"REDIRECT" {
         let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
-        text.extend_from_slice(error.0.strip_prefix(b"-").unwrap_or(&error.0));
+        text.extend_from_slice(error.0.strip_prefix(b"ERR ").unwrap_or(&error.0));
         server.stats.error(b"EXECABORT");
         client.reply.error(&text);
         return;

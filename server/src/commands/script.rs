@@ -1,7 +1,6 @@
 //! EVAL and its kin, and SCRIPT.
 
 use super::config::container;
-use super::error::wrong_arity;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, Keys, help};
 use crate::client::ClientFlags;
 use crate::resp::Argv;
@@ -110,10 +109,10 @@ fn run_text(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn evalsha(ctx: &mut Ctx<'_>) -> CommandResult {
     show_monitors(ctx);
+    let digest = digest(ctx.arg(1)).ok_or(NO_SCRIPT)?;
     if ctx.client.flags.contains(ClientFlags::DEBUGS_SCRIPTS) {
         return Err(CommandError::fixed("ERR Please use EVAL instead of EVALSHA for debugging"));
     }
-    let digest = digest(ctx.arg(1)).ok_or(NO_SCRIPT)?;
     let keys = keys(ctx.int(2)?, ctx.argc())?;
     run(ctx, digest, keys)
 }
@@ -227,7 +226,7 @@ fn debug(ctx: &mut Ctx<'_>) -> CommandResult {
                 String::from_utf8_lossy(ctx.arg(3))
             )));
         }
-        _ => return Err(wrong_arity("script|debug")),
+        _ => return Err(help::refusal(ctx)),
     }
     let wanted = if ctx.is(2, "no") {
         ClientFlags::empty()
