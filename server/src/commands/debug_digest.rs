@@ -5,6 +5,7 @@ use sha1::{Digest, Sha1};
 
 use crate::data::elem::Elem;
 use crate::data::entry::Entry;
+use crate::data::num::DoubleText;
 use crate::data::table::Keyed;
 use crate::data::value::ValueRef;
 use crate::keyspace::Keyspace;
@@ -65,7 +66,7 @@ pub fn mix_value(mix: &mut Mix, entry: &Entry) {
         ValueRef::Zset(zset) => zset.iter().for_each(|(member, score)| {
             let mut pair = Mix::default();
             pair.follow_elem(member);
-            pair.follow(seventeen_digits(score).as_bytes());
+            pair.follow(DoubleText::shortest(score).as_bytes());
             mix.add(&pair.0);
         }),
         ValueRef::Stream(stream) => stream.log().iter().for_each(|item| {
@@ -96,54 +97,32 @@ pub fn data_set(keyspace: &Keyspace) -> Mix {
     mix
 }
 
-/// A double with 17 significant digits and no trailing zeros, as C's `%.17g` prints it.
-fn seventeen_digits(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    if value == 0.0 {
-        return if value.is_sign_negative() { "-0" } else { "0" }.to_owned();
-    }
-    let scientific = format!("{value:.16e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
-    };
-    if (-4..17).contains(&exponent) {
-        trimmed(&format!("{value:.*}", (16 - exponent) as usize))
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn doubles_are_printed_as_c_prints_them() {
-        for (value, text) in [
-            (1.0, "1"),
-            (0.1, "0.10000000000000001"),
-            (-2.5, "-2.5"),
-            (1e16, "10000000000000000"),
-            (1e17, "1e+17"),
-            (1.5e-5, "1.5e-05"),
-            (0.0001, "0.0001"),
-            (1e300, "1.0000000000000001e+300"),
-            (f64::NEG_INFINITY, "-inf"),
-        ] {
-            assert_eq!(seventeen_digits(value), text);
-        }
-    }
+    use crate::data::limits::Limits;
+    use crate::data::value::Value;
+    use crate::data::zset::Zset;
 
     #[test]
     fn the_digest_of_a_string_is_the_one_that_valkey_answers() {
         let mut mix = Mix::default();
         mix_value(&mut mix, &Entry::new_str(b"a", b"b", None));
         assert_eq!(mix.hex(), "b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f");
+    }
+
+    #[test]
+    fn the_digest_of_a_sorted_set_is_the_one_that_valkey_answers() {
+        for (score, digest) in [
+            (0.1, "7e1bae26d61f35a2675e4748edc8fe0bff072cee"),
+            (1e16, "02fb09f65a743f3aa85c8f13f339bc95a8e2f471"),
+            (1e-7, "d8fb3b79e0660adc9c4d845c640d221d3c25f635"),
+        ] {
+            let mut zset = Zset::new();
+            zset.insert(b"m", score, &Limits::default());
+            let mut mix = Mix::default();
+            mix_value(&mut mix, &Entry::new(b"z", Value::Zset(zset), None));
+            assert_eq!(mix.hex(), digest, "{score}");
+        }
     }
 }

@@ -60,6 +60,14 @@ pub struct DoubleText {
 impl DoubleText {
     /// Formats `v`.
     pub fn new(v: f64) -> Self {
+        let Some(int) = double_as_i64(v).filter(|_| v != 0.0) else { return DoubleText::shortest(v) };
+        let mut text = DoubleText { buf: [0; NUMBER_TEXT], len: 0 };
+        text.put(itoa::Buffer::new().format(int).as_bytes());
+        text
+    }
+
+    /// Formats `v` by the printer's rules alone, also where it is an integer.
+    pub fn shortest(v: f64) -> Self {
         let mut text = DoubleText { buf: [0; NUMBER_TEXT], len: 0 };
         if v.is_nan() {
             text.put(b"nan");
@@ -67,8 +75,6 @@ impl DoubleText {
             text.put(if v > 0.0 { b"inf" } else { b"-inf" });
         } else if v == 0.0 {
             text.put(if v.is_sign_negative() { b"-0" } else { b"0" });
-        } else if let Some(int) = double_as_i64(v) {
-            text.put(itoa::Buffer::new().format(int).as_bytes());
         } else {
             text.put_shortest(v);
         }
