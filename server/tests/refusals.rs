@@ -25,6 +25,7 @@ fn of_two_mistakes_the_one_is_named_that_valkey_sees_first() {
         &[
             ("COMMANDLOG GET x y", "-ERR count should be greater than or equal to -1"),
             ("COMMANDLOG GET 1 y", "-ERR type should be one of the following: slow, large-request, large-reply"),
+            ("FAILOVER ABORT TIMEOUT x", "-ERR syntax error"),
             ("CLIENT UNBLOCK x y z", "-ERR value is not an integer or out of range"),
             ("CLIENT UNBLOCK 1 y z", ":0"),
             (

@@ -327,7 +327,7 @@ fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
             }
             timeout = Some(ms);
             i += 1;
-        } else if ctx.is(i, "abort") && !abort {
+        } else if ctx.is(i, "abort") && ctx.argc() == 2 {
             abort = true;
         } else if ctx.is(i, "to") && target.is_none() && i + 2 < ctx.argc() {
             let port = ctx.int(i + 2)?;
@@ -342,9 +342,6 @@ fn failover(ctx: &mut Ctx<'_>) -> CommandResult {
         i += 1;
     }
     if abort {
-        if target.is_some() || timeout.is_some() || force {
-            return Err(SYNTAX);
-        }
         if ctx.server.repl.failover.is_none() {
             return Err(CommandError::fixed("ERR No failover in progress."));
         }
