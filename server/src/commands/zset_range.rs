@@ -185,10 +185,14 @@ impl<'a> Query<'a> {
             }
             i += 1;
         }
-        if limit != -1 && by == By::Rank {
-            return Err(CommandError::fixed(
-                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
-            ));
+        if by == By::Rank {
+            if limit != -1 {
+                return Err(CommandError::fixed(
+                    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+                ));
+            }
+            // As if nothing had been said.
+            offset = 0;
         }
         if with_scores && by == By::Lex {
             return Err(CommandError::fixed("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
