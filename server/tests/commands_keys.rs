@@ -121,6 +121,7 @@ fn a_key_that_was_looked_for_in_vain_is_told_of() {
     for (command, missed) in [
         ("GET a", "a"),
         ("XACK b group 1-1", "b"),
+        ("XAUTOCLAIM j group consumer no number", "j"),
         ("LCS c d", "c d"),
         // Both strings are looked up first, but of sorted sets none after one of another type.
         ("SADD set x", ""),

@@ -190,6 +190,8 @@ const ATTEMPTS: usize = 10;
 
 fn xautoclaim(ctx: &mut Ctx<'_>) -> CommandResult {
     let (key, group_name) = (ctx.arg(1), ctx.arg(2));
+    // It is looked up first, and complained of last.
+    let known = check_group(ctx);
     let min_idle = int_or(ctx, 4, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
     let mut next = start(ctx.arg(5))?;
     let (mut count, mut just_id) = (100, false);
@@ -207,7 +209,7 @@ fn xautoclaim(ctx: &mut Ctx<'_>) -> CommandResult {
         }
         i += 1;
     }
-    check_group(ctx)?;
+    known?;
     let now_ms = ctx.server.keyspace.now_ms();
     with_consumer(ctx, |reply, log, group, consumer, teller| {
         let claim = Claim { consumer, min_idle, delivered_at: now_ms, deliveries: None, just_id, force: false, now_ms };
