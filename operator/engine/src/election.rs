@@ -284,7 +284,14 @@ impl<'a> Turn<'a> {
             );
             return Some(begin_with(record, life(name, answer), Why::Restarted));
         }
-        let empty = unheard.is_empty() && heard.iter().all(|(_, a)| a.keys == 0);
+        // What one holds that is in the middle of a full sync is not known: the data set before it may still be on its disk.
+        let halfway = heard.iter().find(|(_, a)| !a.whole && self.strict(record));
+        if let Some((name, _)) = halfway {
+            let message =
+                format!("{name} was in the middle of a full sync; what it held before comes back when it is restarted");
+            self.say(ReasonCode::NotWhole, Some(name), message);
+        }
+        let empty = unheard.is_empty() && halfway.is_none() && heard.iter().all(|(_, a)| a.keys == 0);
         if empty && (!self.spec.persistent || lineage.keys == 0) {
             let (name, answer) = old.or_else(|| heard.first())?;
             self.event(
