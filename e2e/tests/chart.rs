@@ -92,6 +92,21 @@ fn the_api_server_takes_the_chart_with_each_option() {
     }
 }
 
+/// `helm test --logs` looks for a pod that is called as the hook is; whatever the namespace demands of pods, this one is let in.
+#[test]
+fn the_check_is_a_pod_that_the_strictest_namespace_takes() {
+    let Some(server) = server() else { return };
+    let kubectl = server.kubectl("strict");
+    kubectl.run(&["create", "namespace", "strict"]).unwrap();
+    kubectl.run(&["label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted"]).unwrap();
+    let (chart, strict) = (chart(), ["--namespace", "strict", "--show-only", "templates/tests/check.yaml"]);
+    let text = run("helm", &[&["template", "valkey-repl", &chart], &strict[..]].concat(), &[], "").unwrap();
+    kubectl.apply(&text).unwrap();
+    let pod = kubectl.get(&["pod", "valkey-repl-check"]).unwrap();
+    assert_eq!(pod["metadata"]["annotations"]["helm.sh/hook"], "test");
+    assert_eq!(pod["spec"]["restartPolicy"], "Never");
+}
+
 #[test]
 fn what_is_off_by_default_is_not_rendered() {
     if server().is_none() {

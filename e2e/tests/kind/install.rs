@@ -12,7 +12,8 @@ fn the_chart_passes_lint_and_a_dry_run_on_the_server() {
     let Some(cluster) = cluster() else { return };
     let chart = root().join("charts").to_string_lossy().into_owned();
     cluster.helm(&["lint", "--strict", &chart]).unwrap();
-    let rendered = cluster.helm(&["template", "valkey-repl", &chart, "--include-crds"]).unwrap();
+    // Without the check: as a pod it is refused before its account stands, which a dry run does not make.
+    let rendered = cluster.helm(&["template", "valkey-repl", &chart, "--include-crds", "--skip-tests"]).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), rendered).unwrap();
     let path = file.path().to_string_lossy().into_owned();

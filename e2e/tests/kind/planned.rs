@@ -287,6 +287,10 @@ fn the_operator_explains_itself() {
 #[test]
 fn helm_test_writes_moves_and_reads() {
     let Some(cluster) = cluster() else { return };
-    cluster.helm(&["test", "valkey-repl", "--namespace", OPERATOR_NAMESPACE, "--timeout=10m"]).unwrap();
-    println!("PLANNED {}", cluster.kubectl(OPERATOR_NAMESPACE).run(&["logs", "job/valkey-repl-check"]).unwrap());
+    let said =
+        cluster.helm(&["test", "valkey-repl", "--namespace", OPERATOR_NAMESPACE, "--timeout=10m", "--logs"]).unwrap();
+    println!("PLANNED {said}");
+    assert!(said.contains("answered writes are read through valkey-repl-check-ro"), "{said}");
+    let left = cluster.kubectl(OPERATOR_NAMESPACE).run(&["get", "vkr", "--output=name"]).unwrap();
+    assert_eq!(left, "", "the pair of the check is taken away");
 }
