@@ -123,6 +123,19 @@ fn what_is_off_by_default_is_not_rendered() {
     );
 }
 
+/// What keeps a StatefulSet from making its pods stands only in its events.
+#[test]
+fn the_operator_may_list_events_wherever_it_looks_after_resources() {
+    if server().is_none() {
+        return;
+    }
+    let confined: &[&str] = &["watchNamespaces={default}", "rbac.namespaced=true"];
+    for settings in [&[], confined] {
+        let text = rendered(settings).unwrap();
+        assert!(text.contains("[events.k8s.io]\n  resources: [events]\n  verbs: [create, list]"), "{text}");
+    }
+}
+
 #[test]
 fn a_wrong_value_is_refused_by_name() {
     if server().is_none() {

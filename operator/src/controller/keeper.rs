@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use k8s_openapi::{
+    api::{apps::v1::StatefulSet, core::v1::Pod},
+    jiff::Timestamp,
+};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
@@ -31,6 +34,7 @@ use super::{
     report::{self, Facts},
     rollout::Pods,
     stored::Stored,
+    withheld::{Wait, Withheld},
 };
 use crate::{
     api::{ACCEPT_DATA_LOSS, SWITCHOVER, ValkeyReplication, ValkeyReplicationStatus},
@@ -68,6 +72,7 @@ pub(super) struct Keeper {
     stored: Option<Stored>,
     orders: Orders,
     endpoints: endpoints::Writer,
+    withheld: Withheld,
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
     told: Told,
@@ -103,6 +108,7 @@ impl Keeper {
     ) -> Self {
         Self {
             api: Api::namespaced(shared.client.clone(), &key.0),
+            withheld: Withheld::new(shared.client.clone(), &key.0, news.clone()),
             shared,
             key: key.clone(),
             resource,
@@ -230,11 +236,17 @@ impl Keeper {
                 node.map(|node| self.shared.nodes.view(node, &self.news)).unwrap_or_default()
             })
             .collect();
-        let mut seen: Vec<Seen> = self.links.values().take(pods.len()).map(Link::seen).collect();
-        for (seen, pod) in seen.iter_mut().zip(&pods).filter(|(seen, _)| seen.connection != Connection::Connected) {
-            seen.problem = seen.problem.take().or_else(|| pod.as_ref()?.trouble.clone());
-        }
         let set = self.shared.set(names);
+        let mut seen: Vec<Seen> = self.links.values().take(pods.len()).map(Link::seen).collect();
+        for ((ordinal, pod), seen) in (0..).zip(&pods).zip(&mut seen) {
+            let set = set.as_ref().filter(|set| ordinal < asked && makes(set, ordinal));
+            let wait = set.and_then(|set| Wait::of(pod.as_ref(), set.metadata.uid.as_deref()));
+            let withheld = self.withheld.why(&names.pod(ordinal), wait);
+            if seen.connection != Connection::Connected {
+                let trouble = || pod.as_ref()?.trouble.clone();
+                seen.problem = seen.problem.take().or_else(trouble).or(withheld);
+            }
+        }
         let revision = set.as_ref().and_then(|set| {
             let status = set.status.as_ref()?;
             let current = status.observed_generation == set.metadata.generation;
@@ -583,6 +595,12 @@ impl Look {
             })
             .collect()
     }
+}
+
+/// Whether a StatefulSet is to make the pod of this ordinal.
+fn makes(set: &StatefulSet, ordinal: u32) -> bool {
+    let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    u32::try_from(replicas).is_ok_and(|replicas| ordinal < replicas)
 }
 
 /// Now, to the second, as Kubernetes writes it.

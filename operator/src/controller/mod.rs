@@ -14,6 +14,8 @@
 //! | `desk` | people's questions |
 //! | `apply` | server-side apply that knows when there is nothing to do |
 //! | `observe` | pods and answers put together for the engine (pure) |
+//! | `trouble` | why a pod's server does not run (pure) |
+//! | `withheld` | why a pod is not made or not set up, of which only events tell |
 //! | `rollout` | who restarts next (pure) |
 //! | `report` | what status says, and when that is worth a write (pure) |
 //! | `endpoints` | the EndpointSlices |
@@ -34,6 +36,7 @@ mod rollout;
 mod stored;
 mod trouble;
 mod watches;
+mod withheld;
 
 use std::sync::Arc;
 

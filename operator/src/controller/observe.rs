@@ -70,6 +70,12 @@ impl PodView {
             trouble: super::trouble::of(pod),
         })
     }
+
+    /// Whether its node has yet to start its server for the first time, and nothing is said against it.
+    pub fn is_set_up(&self) -> bool {
+        let nothing_yet = self.container == ContainerView::Waiting && self.trouble.is_none();
+        nothing_yet && self.node.is_some() && !self.leaving
+    }
 }
 
 impl ContainerView {

@@ -33,8 +33,8 @@ fn end(terminated: &ContainerStateTerminated) -> String {
     said(&format!("{reason}, exit code {}", terminated.exit_code), terminated.message.as_deref())
 }
 
-/// The end of a message says most: it may be the end of a log.
-fn said(reason: &str, message: Option<&str>) -> String {
+/// A reason with its message. The end of a message says most: it may be the end of a log.
+pub(super) fn said(reason: &str, message: Option<&str>) -> String {
     let lines: Vec<_> = message.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let message = lines.join(" / ");
     let excess = message.chars().count().saturating_sub(LONGEST);
