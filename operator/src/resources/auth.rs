@@ -18,6 +18,8 @@ const PREVIOUS: &str = "previous";
 const OWN: &str = "operator";
 /// The key of the generated password.
 pub const KEY: &str = "password";
+/// The longest word, in bytes, that a server takes of a client that has not logged in yet.
+pub(super) const LONGEST: usize = 16_384;
 
 /// The Secret that the password is read from, and the key in it.
 pub fn source<'a>(resource: &'a ValkeyReplication, names: &Names<'_>) -> (String, &'a str) {
@@ -80,6 +82,10 @@ pub fn rendered(
     }
     if password.contains(&0) {
         return Err(Error::ZeroByte { secret: secret() });
+    }
+    if password.len() > LONGEST {
+        let (secret, key) = source(resource, names);
+        return Err(Error::LongPassword { secret, key: key.to_owned(), bytes: password.len() });
     }
     let text = file(password, own);
     let mut data = BTreeMap::from([
@@ -158,6 +164,9 @@ mod tests {
             rendered(&pair, &names, b"", None, None).unwrap_err(),
             Error::EmptyPassword { secret: "mine".into() }
         );
+        assert!(rendered(&pair, &names, &[b'x'; 16_384], None, None).is_ok());
+        let error = rendered(&pair, &names, &[b'x'; 16_385], None, None).unwrap_err().to_string();
+        assert!(["Secret mine", "key pw", "16385 bytes", "16384"].iter().all(|said| error.contains(said)), "{error}");
     }
 
     #[test]

@@ -75,6 +75,19 @@ pub enum Error {
         /// Where the password is.
         secret: String,
     },
+    /// More than a server takes of a client that has not logged in.
+    #[error(
+        "the password in Secret {secret}, key {key}, has {bytes} bytes; no client could log in with more than {}, choose a shorter one",
+        auth::LONGEST
+    )]
+    LongPassword {
+        /// Where the password is.
+        secret: String,
+        /// The key in it.
+        key: String,
+        /// How long it is.
+        bytes: usize,
+    },
     /// An empty password.
     #[error("the password in Secret {secret} is empty; everybody could log in")]
     EmptyPassword {
