@@ -53,6 +53,10 @@ impl super::link::Link {
     }
 }
 
+/// The most that is read at once.
+const PIECE: usize = 256 * 1024;
+/// So often it is read in one turn: clients get theirs.
+const READS: usize = 32;
 /// Bytes after which the file is flushed, so that the end does not have to flush it all.
 const SYNC_EVERY: u64 = 8 << 20;
 
@@ -135,24 +139,14 @@ impl Server {
         let dir = self.persistence.data_dir(&self.config);
         let Some(link) = &mut self.repl.link else { return Ok(()) };
         let (Some(stream), Phase::Receiving(receive)) = (&link.stream, &mut link.phase) else { return Ok(()) };
-        // A bounded number of reads, so that clients get their turn.
-        for _ in 0..32 {
-            let took = receive.take(&mut link.input, &dir).map_err(|e| format!("Write error or short write writing to the DB dump file needed for PRIMARY <-> REPLICA synchronization: {e}"))?;
-            if took {
-                return self.load_received_file();
-            }
-            link.input.reserve(256 * 1024);
-            match stream.read_into(&mut link.input, 256 * 1024) {
-                Ok(0) => return Err("I/O error trying to sync with PRIMARY: connection lost".to_owned()),
-                Ok(n) => {
-                    link.last_io_ms = now;
-                    self.stats.repl_bytes_in += n as u64;
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) => return Err(format!("I/O error trying to sync with PRIMARY: {e}")),
-            }
-        }
-        Ok(())
+        let bytes_in = &mut self.stats.repl_bytes_in;
+        let complete = receive.take_turn(&mut link.input, &dir, |input| {
+            let n = stream.read_into(input, PIECE)?;
+            link.last_io_ms = now;
+            *bytes_in += n as u64;
+            Ok(n)
+        })?;
+        if complete { self.load_received_file() } else { Ok(()) }
     }
 
     /// The file is complete: put it in place and load it.
@@ -323,8 +317,32 @@ impl Server {
 }
 
 impl Receive {
+    /// Takes into the file what is there and what can be read now, by `read`; true at the payload's end.
+    fn take_turn(
+        &mut self,
+        input: &mut Vec<u8>,
+        dir: &Path,
+        mut read: impl FnMut(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> Result<bool, String> {
+        let mut reads = 0;
+        loop {
+            // Also after the last read of the turn: if it was the last of all, no readiness tells of it again.
+            let complete = self.take(input, dir).map_err(|e| format!("Write error or short write writing to the DB dump file needed for PRIMARY <-> REPLICA synchronization: {e}"))?;
+            if complete || reads == READS {
+                return Ok(complete);
+            }
+            input.reserve(PIECE);
+            match read(input) {
+                Ok(0) => return Err("I/O error trying to sync with PRIMARY: connection lost".to_owned()),
+                Ok(_) => reads += 1,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(format!("I/O error trying to sync with PRIMARY: {e}")),
+            }
+        }
+    }
+
     /// Takes bytes into the file; true at the payload's end. What is left in `input` then follows the payload.
-    fn take(&mut self, input: &mut Vec<u8>, dir: &std::path::Path) -> io::Result<bool> {
+    fn take(&mut self, input: &mut Vec<u8>, dir: &Path) -> io::Result<bool> {
         if self.file.is_none() {
             let temp = dir.join(format!("temp-{}.{}.rdb", crate::sys::unix_ms() / 1000, std::process::id()));
             self.file = Some((File::create(&temp)?, temp));
@@ -425,5 +443,40 @@ fn parse_framing(line: &str) -> Option<Framing> {
     match rest.strip_prefix("EOF:") {
         Some(mark) => Some(Framing::Mark(mark.as_bytes().try_into().ok()?)),
         None => Some(Framing::Length(rest.parse().ok()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_ends_with_the_last_read_of_a_turn_is_complete() {
+        let dir = std::env::temp_dir();
+        for pieces in [1, READS - 1, READS, READS + 1] {
+            let mark = *b"0123456789012345678901234567890123456789";
+            let mut receive = Receive {
+                history: None,
+                framing: Framing::Mark(mark),
+                file: None,
+                received: 0,
+                synced: 0,
+                tail: Vec::new(),
+            };
+            let (mut left, mut input) = (pieces, Vec::new());
+            let mut read = |input: &mut Vec<u8>| {
+                if left == 0 {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                left -= 1;
+                input.extend_from_slice(if left == 0 { &mark } else { b"some of it" });
+                Ok(1)
+            };
+            // Nothing tells of more than what can be read.
+            let turns = pieces.div_ceil(READS);
+            let complete = (0..turns).any(|_| receive.take_turn(&mut input, &dir, &mut read).unwrap());
+            assert!(complete, "{pieces}");
+            assert_eq!(receive.received as usize, (pieces - 1) * 10);
+        }
     }
 }
