@@ -94,7 +94,9 @@ impl<'a> Turn<'a> {
         let word = self.fresh_life(successor);
         let attached = word.map_or_else(|| self.acknowledges(answer, name), |a| self.in_sync(a, primary));
         // What it has lost may be the primary's life. Nobody took over from one that died just after its successor was given up.
-        let outlived = word.is_none_or(|a| answer.asked_ms > a.received_ms);
+        // By the replica's own word of how long that is: both may be asked at the same moments, for ever.
+        let lost = word.and_then(|a| Some(a.received_ms.saturating_sub(a.upstream.as_ref()?.since_ms)));
+        let outlived = lost.is_none_or(|ms| answer.asked_ms > ms);
         if !attached && !outlived && self.rules.hold(Rule::Outlived) {
             let message = format!("{name} has lost its link to {primary}, which has not answered since");
             self.say(ReasonCode::WaitingForAnswer, Some(primary), message);

@@ -290,3 +290,19 @@ fn what_a_failover_cost_is_counted_from_the_old_primarys_log_unless_that_is_of_a
     assert_eq!(counted(1_250), Some(250));
     assert_eq!(counted(400), None, "what it answered later was on the volume that is gone");
 }
+
+#[test]
+fn a_successor_that_lost_its_link_is_given_up_once_the_primary_has_outlived_that() {
+    // Both are asked at the same moments. The replica lost its link so long ago.
+    let kept = |since_ms: u64| {
+        let mut seen = cut_from_the_primary(Spec { detection_timeout_ms: 3_000, ..Spec::default() }, 9_900);
+        let [primary, replica] = seen.instances.as_mut_slice() else { panic!("a pair") };
+        primary.connection = Connection::Connected;
+        primary.answer.as_mut().unwrap().fence.as_mut().unwrap().acks = 1;
+        let upstream = replica.answer.as_mut().unwrap().upstream.as_mut().unwrap();
+        (upstream.link, upstream.since_ms) = (LinkState::Down, since_ms);
+        decide(&seen, &Memory::default()).record.is_none_or(|record| !record.successors.is_empty())
+    };
+    assert!(kept(0), "the primary may have died of what cut the link");
+    assert!(!kept(500), "it goes on alone");
+}
