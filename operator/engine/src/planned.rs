@@ -82,12 +82,6 @@ impl<'a> Turn<'a> {
             );
             return None;
         }
-        if self.now.saturating_sub(self.seen.record_seen_ms) < self.spec.settle_ms {
-            let message =
-                format!("{} hands over in a moment: clients are still being led to {}", primary.name, target.name);
-            self.say(ReasonCode::CannotMove, Some(&primary.name), message);
-            return None;
-        }
         self.event(false, "MoveBegan", format!("{} hands over to {}", primary.name, target.name));
         let mut eligible = vec![primary.clone()];
         eligible.extend(record.successors.iter().cloned());

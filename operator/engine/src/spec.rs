@@ -81,9 +81,6 @@ pub struct Spec {
     pub lineage_refresh_ms: Millis,
     /// How long a planned move may take before it is called off.
     pub move_timeout_ms: Millis,
-    /// How long clients' ways may take to follow a change of the record. A move that is planned waits for it: nodes take in changes of
-    /// Services no oftener than once a second, and the way to the next primary would be the second one.
-    pub settle_ms: Millis,
     /// Whether a replica that may lack acknowledged writes may be promoted.
     pub stale_replica: StaleReplica,
     /// When a server without the lease is taken over from.
@@ -115,7 +112,6 @@ impl Default for Spec {
             max_lag_ms: 10_000,
             lineage_refresh_ms: 30_000,
             move_timeout_ms: 30_000,
-            settle_ms: 1_500,
             stale_replica: StaleReplica::default(),
             unfenced_takeover: UnfencedTakeover::default(),
             persistent: true,

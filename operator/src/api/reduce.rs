@@ -16,8 +16,6 @@ pub const ACCEPT_DATA_LOSS: &str = "valkey-repl.dev/accept-data-loss";
 
 /// The only write to the API server that comes of data alone: how far the stream has got, every five minutes at most.
 const LINEAGE_REFRESH_MS: u64 = 300_000;
-/// kube-proxy gathers changes for a second, where it is not told otherwise.
-const SETTLE_MS: u64 = 1_500;
 
 impl ValkeyReplication {
     /// The engine's view of this resource. `avoid` are the pods that are about to be restarted, drained or removed.
@@ -34,7 +32,6 @@ impl ValkeyReplication {
             max_lag_ms: ms(spec.failover.max_lag),
             lineage_refresh_ms: LINEAGE_REFRESH_MS,
             move_timeout_ms: ms(spec.failover.switchover_timeout),
-            settle_ms: SETTLE_MS,
             stale_replica: spec.failover.stale_replica,
             unfenced_takeover: spec.failover.unfenced_takeover,
             persistent: !spec.storage.ephemeral && (spec.persistence.rdb || spec.persistence.aof),

@@ -165,7 +165,6 @@ impl World {
             max_lag_ms: 100,
             lineage_refresh_ms: 200,
             move_timeout_ms: 300,
-            settle_ms: 20,
             stale_replica: plan.stale,
             unfenced_takeover: UnfencedTakeover::OnDeath,
             persistent: plan.persistent,
