@@ -285,7 +285,7 @@ impl<'a> Turn<'a> {
             return Some(begin_with(record, life(name, answer), Why::Restarted));
         }
         // What one holds that is in the middle of a full sync is not known: the data set before it may still be on its disk.
-        let halfway = heard.iter().find(|(_, a)| !a.whole && self.strict(record));
+        let halfway = heard.iter().find(|(_, a)| !a.whole).filter(|_| self.strict(record));
         if let Some((name, _)) = halfway {
             let message =
                 format!("{name} was in the middle of a full sync; what it held before comes back when it is restarted");

@@ -120,7 +120,7 @@ fn describe(
 }
 
 /// Why nothing is heard of an instance.
-pub(super) fn problem(instance: &Instance, seen: &Seen) -> Option<String> {
+fn problem(instance: &Instance, seen: &Seen) -> Option<String> {
     Some(format!("{}: {}", instance.name, seen.problem.as_ref()?))
 }
 
