@@ -69,3 +69,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   resources: [events]
   verbs: [create, list]
 {{- end -}}
+
+{{/* Refuses a release beside one that looks after the same resources: the two would undo each other's work. Who may not look further than
+     into some namespaces cannot tell. */}}
+{{- define "valkey-repl.alone" -}}
+{{- if not .Values.rbac.namespaced }}
+{{- range (lookup "apps/v1" "Deployment" "" "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- $other := index $labels "app.kubernetes.io/instance" | default "" }}
+{{- $same := and (eq $other $.Release.Name) (eq .metadata.namespace $.Release.Namespace) }}
+{{- if and (eq (index $labels "app.kubernetes.io/name" | default "") "valkey-operator") (not $same) }}
+{{- $watched := list }}
+{{- range (first .spec.template.spec.containers).env }}
+{{- if and (eq .name "WATCH_NAMESPACES") .value }}{{ $watched = splitList "," .value }}{{ end }}
+{{- end }}
+{{- $shared := list }}
+{{- range $.Values.watchNamespaces }}{{ if has . $watched }}{{ $shared = append $shared . }}{{ end }}{{ end }}
+{{- if or (empty $watched) (empty $.Values.watchNamespaces) $shared }}
+{{- fail (printf "release %s in namespace %s looks after %s already, and two operators would undo each other's work: give each its own watchNamespaces, or upgrade that release" $other .metadata.namespace (ternary "all namespaces" (join ", " ($shared | default $watched)) (empty $watched))) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -152,6 +152,30 @@ fn a_wrong_value_is_refused_by_name() {
     }
 }
 
+/// Two operators that look after the same resource would undo each other's work.
+#[test]
+fn a_second_release_for_the_same_resources_is_refused() {
+    let Some(server) = server() else { return };
+    let chart = chart();
+    let first =
+        ["--namespace", "first", "--show-only", "templates/deployment.yaml", "--set", "watchNamespaces={shop,bank}"];
+    let text = run("helm", &[&["template", "one", &chart], &first[..]].concat(), &[], "").unwrap();
+    server.kubectl("first").run(&["create", "namespace", "first"]).unwrap();
+    server.kubectl("first").apply(&text).unwrap();
+    let second = |name: &str, watch: &str| {
+        let settings = ["--set", "crds.install=false", "--set", watch, "--dry-run=server", "--namespace", "first"];
+        server.helm(&[&["install", name, &chart], &settings[..]].concat())
+    };
+    for watch in ["watchNamespaces=null", "watchNamespaces={bank}"] {
+        let refused = second("two", watch).expect_err(watch);
+        assert!(refused.contains("release one in namespace first looks after"), "{refused}");
+        assert!(refused.contains("give each its own watchNamespaces"), "{refused}");
+    }
+    second("two", "watchNamespaces={other}").unwrap();
+    server.kubectl("first").run(&["delete", "deployment", "one"]).unwrap();
+    second("two", "watchNamespaces=null").unwrap();
+}
+
 #[test]
 fn every_alert_leads_to_a_page_that_is_there() {
     if server().is_none() {
