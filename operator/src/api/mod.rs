@@ -7,6 +7,7 @@ mod config;
 mod pod;
 mod reduce;
 mod replication;
+mod rules;
 mod scalar;
 mod status;
 mod storage;
@@ -16,6 +17,7 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, CustomResourceExt, core::Rule};
+use rules::{object_name, says};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use valkey_repl_engine::Durability;
@@ -85,7 +87,7 @@ pub struct ValkeyReplicationSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500), extend("x-kubernetes-validations" = [
         Rule::new("self.matches('^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@[a-z0-9]+:[0-9a-f]+)?$')")
-        .message("spec.image is no name of an image: write it as in valkey/valkey:9.1, in lower case but for the tag, without spaces"),
+        .message(says("spec.image", "is no name of an image: write it as in valkey/valkey:9.1, in lower case but for the tag, without spaces")),
     ]))]
     pub image: Option<String>,
     /// When the image is pulled; Kubernetes' own rule when left out.
@@ -200,10 +202,13 @@ impl PullPolicy {
 pub struct Auth {
     /// Name of a Secret of yours in the same namespace. When left out, `<name>-auth` is made with a random password.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [object_name("spec.auth.secretName")]))]
     pub secret_name: Option<String>,
     /// The key in that Secret. Its value may hold any byte but none that ends a C string.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [
+        Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
+        .message(says("spec.auth.key", "is no key of a Secret: letters, digits, dashes, dots and underscores")),
+    ]))]
     pub key: String,
 }
 

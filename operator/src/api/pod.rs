@@ -3,36 +3,52 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
-use kube::core::Rule;
+use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Scalar;
+use super::{
+    Scalar,
+    rules::{MOST_LABELS, label_value, object_name, qualified_names, says, text},
+};
 
 /// What the server's container asks for and may use at most.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = ["cpu", "memory", "ephemeral-storage"].map(within_limit)))]
 pub struct Resources {
     /// What is reserved for it, such as `cpu: 500m` and `memory: 1Gi`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = MOST_RESOURCES, "x-kubernetes-validations" = [amounts("requests")]))]
+    #[schemars(extend("maxProperties" = MOST_RESOURCES, "additionalProperties" = amount("requests")))]
     pub requests: BTreeMap<String, Scalar>,
     /// What it may not exceed. When a memory limit is set and `config.maxmemory` is not, three quarters of the limit
     /// become `maxmemory`: the rest is for replication buffers and for the copy that a snapshot makes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = MOST_RESOURCES, "x-kubernetes-validations" = [amounts("limits")]))]
+    #[schemars(extend("maxProperties" = MOST_RESOURCES, "additionalProperties" = amount("limits")))]
     pub limits: BTreeMap<String, Scalar>,
 }
 
 /// How many kinds of resources may be named; the API server wants a bound to estimate what a rule costs.
 const MOST_RESOURCES: u32 = 32;
 
-/// What a StatefulSet would be refused for, in words that do not say where it is.
-fn amounts(field: &str) -> Rule {
-    Rule::new("self.all(k, isQuantity(string(self[k])))").message(
-        format!("spec.resources.{field} has a value that is no amount: write such as 500m for cpu, 1Gi for memory")
-            .as_str(),
-    )
+/// The schema of an amount, which a StatefulSet would be refused for in words that do not say where it is.
+fn amount(field: &str) -> serde_json::Value {
+    let rule = Rule::new("isQuantity(string(self)) && !string(self).startsWith('-')").message(Message::Expression(format!(
+        "'spec.resources.{field} has \\'' + string(self) + '\\', which is no amount: write such as 500m for cpu, 1Gi for memory'"
+    )));
+    json!({"x-kubernetes-int-or-string": true, "maxLength": 32, "x-kubernetes-validations": [rule]})
+}
+
+fn within_limit(what: &str) -> Rule {
+    let (request, limit) = (format!("string(self.requests['{what}'])"), format!("string(self.limits['{what}'])"));
+    Rule::new(format!(
+        "!has(self.requests) || !has(self.limits) || !('{what}' in self.requests) || !('{what}' in self.limits) || !isQuantity({request}) \
+         || !isQuantity({limit}) || quantity({request}).compareTo(quantity({limit})) <= 0"
+    ))
+    .message(Message::Expression(format!(
+        "'spec.resources.requests: {what} ' + {request} + ' is more than its limit of ' + {limit} + ': lower the request or raise the limit'"
+    )))
 }
 
 /// Adjustments to the pods. A change here restarts the instances one by one, the primary last.
@@ -41,25 +57,29 @@ fn amounts(field: &str) -> Rule {
 pub struct PodTemplate {
     /// Labels to add.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = MOST_LABELS, "additionalProperties" = label_value("spec.podTemplate.labels")))]
     #[schemars(extend("x-kubernetes-validations" = [
         Rule::new("self.all(k, !k.startsWith('valkey-repl.dev/') && !k.startsWith('app.kubernetes.io/'))")
         .message("spec.podTemplate.labels may not use the prefixes valkey-repl.dev/ and app.kubernetes.io/: they are the operator's"),
+        qualified_names("spec.podTemplate.labels"),
     ]))]
     pub labels: BTreeMap<String, String>,
     /// Annotations to add.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    #[schemars(extend("x-kubernetes-validations" = [
+    #[schemars(extend("maxProperties" = MOST_LABELS, "x-kubernetes-validations" = [
         Rule::new("self.all(k, !k.startsWith('valkey-repl.dev/'))")
         .message("spec.podTemplate.annotations may not use the prefix valkey-repl.dev/: it is the operator's"),
+        qualified_names("spec.podTemplate.annotations"),
     ]))]
     pub annotations: BTreeMap<String, String>,
     /// Node labels that a pod's node must have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MOST_LABELS, "additionalProperties" = label_value("spec.podTemplate.nodeSelector")))]
+    #[schemars(extend("x-kubernetes-validations" = [qualified_names("spec.podTemplate.nodeSelector")]))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the pods tolerate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_LABELS, "x-kubernetes-validations" = tolerations()))]
     pub tolerations: Vec<Toleration>,
     /// Where pods may and should run; replaces the default, which is to prefer a node without another instance.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,9 +89,11 @@ pub struct PodTemplate {
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Priority class of the pods.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [object_name("spec.podTemplate.priorityClassName")]))]
     pub priority_class_name: Option<String>,
     /// Service account of the pods; the namespace's default when left out. Its token is not mounted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [object_name("spec.podTemplate.serviceAccountName")]))]
     pub service_account_name: Option<String>,
     /// Names of the Secrets that the image is pulled with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -79,6 +101,36 @@ pub struct PodTemplate {
     /// How long an instance may take to write its last snapshot when it is told to stop, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub termination_grace_period_seconds: i64,
+}
+
+/// What a pod would be refused for.
+fn tolerations() -> Vec<Rule> {
+    let rule = |holds: &str, what: &str| {
+        Rule::new(format!("self.all(t, {holds})"))
+            .message(format!("spec.podTemplate.tolerations has one {what}").as_str())
+    };
+    vec![
+        rule(
+            "!has(t.operator) || t.operator in ['', 'Equal', 'Exists']",
+            "with another operator than Equal and Exists: write one of the two, or leave it out for Equal",
+        ),
+        rule(
+            "!has(t.operator) || t.operator != 'Exists' || !has(t.value) || t.value == ''",
+            "with operator Exists and a value: remove the value, or use Equal",
+        ),
+        rule(
+            "(has(t.key) && t.key != '') || (has(t.operator) && t.operator == 'Exists')",
+            "without a key: name the taint's, or use operator Exists, which then means every taint",
+        ),
+        rule(
+            "!has(t.effect) || t.effect in ['', 'NoSchedule', 'PreferNoSchedule', 'NoExecute']",
+            "with an effect that there is not: NoSchedule, PreferNoSchedule or NoExecute, or leave it out for all",
+        ),
+        rule(
+            "!has(t.tolerationSeconds) || (has(t.effect) && t.effect == 'NoExecute')",
+            "with tolerationSeconds for another effect than NoExecute: remove them, or set effect to NoExecute",
+        ),
+    ]
 }
 
 impl Default for PodTemplate {
@@ -117,16 +169,26 @@ pub struct ServiceTemplate {
     pub kind: ServiceKind,
     /// Labels to add.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MOST_LABELS, "additionalProperties" = label_value("spec.services: labels")))]
+    #[schemars(extend("x-kubernetes-validations" = [qualified_names("spec.services: labels")]))]
     pub labels: BTreeMap<String, String>,
     /// Annotations to add, such as a load balancer's settings.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MOST_LABELS, "x-kubernetes-validations" = [qualified_names("spec.services: annotations")]))]
     pub annotations: BTreeMap<String, String>,
     /// Which load balancer implementation serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
     pub load_balancer_class: Option<String>,
     /// Which client addresses a load balancer lets in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_LABELS, "items" = address_range()))]
     pub load_balancer_source_ranges: Vec<String>,
+}
+
+fn address_range() -> serde_json::Value {
+    let what = "is no range of addresses: write such as 10.0.0.0/8";
+    text(64, Rule::new("isCIDR(self)").message(says("spec.services: loadBalancerSourceRanges", what)))
 }
 
 /// How a Service is reached.

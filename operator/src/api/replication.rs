@@ -1,12 +1,14 @@
 //! `spec.replication` and `spec.failover`: what an answered write is worth, and how fast a pair moves.
 
-use kube::core::{Duration, Rule};
+use kube::core::{Duration, Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use valkey_repl_engine::{
     Durability,
     spec::{StaleReplica, UnfencedTakeover},
 };
+
+use super::rules::says;
 
 /// How instances replicate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,7 +25,7 @@ pub struct Replication {
     /// the missing part instead of everything. A number of bytes with an optional unit: k, kb, m, mb, g, gb.
     #[schemars(length(max = 20), extend("x-kubernetes-validations" = [
         Rule::new("self.matches('^[1-9][0-9]{0,11}([kKmMgG][bB]?)?$')")
-        .message("spec.replication.backlogSize must be a number of bytes above zero, of at most 12 digits, with one of the units k, kb, m, mb, g, gb or none, such as 64mb"),
+        .message(says("spec.replication.backlogSize", "must be a number of bytes above zero, of at most 12 digits, with one of the units k, kb, m, mb, g, gb or none, such as 64mb")),
     ]))]
     pub backlog_size: String,
     /// Send a full synchronisation straight to the sockets, with no file in between.
@@ -47,9 +49,10 @@ macro_rules! is_duration {
 fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
     let is = is_duration!("self");
     Rule::new(format!("{is} && duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}')"))
-        .message(
-            format!("spec.failover.{field} must be a duration from {least} to {greatest}, such as {example}").as_str(),
-        )
+        .message(says(
+            &format!("spec.failover.{field}"),
+            &format!("must be a duration from {least} to {greatest}, such as {example}"),
+        ))
 }
 
 /// When the operator moves the primary, and how long each step may take.
@@ -58,7 +61,7 @@ fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new(concat!("!", is_duration!("self.detectionTimeout"), " || !", is_duration!("self.quorumTimeout"),
         " || duration(self.detectionTimeout) <= duration(self.quorumTimeout)"))
-    .message(kube::core::Message::Expression(
+    .message(Message::Expression(
         "'spec.failover.detectionTimeout (' + self.detectionTimeout + ') may not exceed quorumTimeout (' + self.quorumTimeout + \
          '): an isolated primary would refuse writes before anybody looks for another; lower the first or raise the second'"
             .into()))
@@ -75,7 +78,10 @@ pub struct Failover {
     #[schemars(length(max = 16), extend("x-kubernetes-validations" = [
         between("quorumTimeout", "1s", "60s", "5s"),
         Rule::new(concat!("!", is_duration!("self"), " || duration(self) >= duration(oldSelf)"))
-            .message("spec.failover.quorumTimeout cannot be lowered: an instance that still runs with the old one would be given up on too early; keep it, or make a new resource and move the data over"),
+            .message(Message::Expression(
+                "'spec.failover.quorumTimeout cannot be lowered from ' + oldSelf + ' to ' + self + ': an instance that still runs with \
+                 the old one would be given up on too early; keep it, or make a new resource and move the data over'"
+                    .into())),
     ]))]
     pub quorum_timeout: Duration,
     /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and

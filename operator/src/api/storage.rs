@@ -1,8 +1,10 @@
 //! `spec.storage` and `spec.persistence`.
 
-use kube::core::Rule;
+use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::rules::{object_name, says};
 
 /// Where an instance keeps its data directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,15 +21,15 @@ pub struct Storage {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-validations" = [
         Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
-        .message("spec.storage.size must be an amount above zero such as 10Gi"),
+        .message(says("spec.storage.size", "must be an amount above zero such as 10Gi")),
         Rule::new("!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0")
-        .message(kube::core::Message::Expression(
+        .message(Message::Expression(
             "'spec.storage.size cannot shrink from ' + oldSelf + ' to ' + self + ': keep it at ' + oldSelf + ' or above'".into())),
     ]))]
     pub size: String,
     /// Storage class of the claims; the cluster's default class when left out. Cannot be changed later.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), extend("x-kubernetes-validations" = [object_name("spec.storage.storageClassName")]))]
     pub storage_class_name: Option<String>,
     /// Keep the data in an `emptyDir` of at most `size`, which a deleted pod takes with it: for caches. Cannot be
     /// changed later.

@@ -86,13 +86,14 @@ fn a_size_that_is_no_amount_is_refused() {
 fn an_amount_that_is_none_is_refused_where_it_stands() {
     for field in ["requests", "limits"] {
         let message = refusal(json!({"resources": {field: {"memory": "lots"}}}));
-        assert!(message.contains(&format!("spec.resources.{field} has a value that is no amount")), "{message}");
+        assert!(message.contains(&format!("spec.resources.{field} has 'lots', which is no amount")), "{message}");
         resource(json!({"resources": {field: {"memory": "1.5Gi", "cpu": 2}}})).validate_cel().unwrap();
     }
     for size in ["64Mi", "0", "-1", "x", ""] {
         let message = refusal(json!({"replication": {"backlogSize": size}}));
         assert!(
-            message.contains("spec.replication.backlogSize must be") && message.contains("such as 64mb"),
+            message.contains(&format!("spec.replication.backlogSize '{size}' must be"))
+                && message.contains("such as 64mb"),
             "{message}"
         );
     }
@@ -122,10 +123,10 @@ fn what_cannot_be_changed_in_place_is_refused() {
 #[test]
 fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
     for (failover, says) in [
-        (json!({"detectionTimeout": "100ms"}), "detectionTimeout must be a duration from 500ms"),
-        (json!({"quorumTimeout": "2m"}), "quorumTimeout must be a duration from 1s to 60s"),
-        (json!({"switchoverTimeout": "6m"}), "switchoverTimeout must be a duration from 1s to 5m"),
-        (json!({"detectionTimeout": "-1s"}), "detectionTimeout must be a duration from 500ms"),
+        (json!({"detectionTimeout": "100ms"}), "detectionTimeout '100ms' must be a duration from 500ms"),
+        (json!({"quorumTimeout": "2m"}), "quorumTimeout '120s' must be a duration from 1s to 60s"),
+        (json!({"switchoverTimeout": "6m"}), "switchoverTimeout '360s' must be a duration from 1s to 5m"),
+        (json!({"detectionTimeout": "-1s"}), "detectionTimeout '-1s' must be a duration from 500ms"),
         (json!({"detectionTimeout": "10s"}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
     ] {
         let message = refusal(json!({"failover": failover}));
@@ -139,7 +140,7 @@ fn the_lease_may_be_made_longer_but_not_shorter() {
     let lease = |quorum: &str| json!({"failover": {"quorumTimeout": quorum, "detectionTimeout": "1s"}});
     resource(lease("8s")).validate_cel_update(&resource(lease("5s"))).unwrap();
     let message = refused_update(lease("5s"), lease("4s"));
-    assert!(message.contains("quorumTimeout cannot be lowered"), "{message}");
+    assert!(message.contains("quorumTimeout cannot be lowered from 5s to 4s"), "{message}");
 }
 
 #[test]
@@ -192,6 +193,44 @@ fn the_operators_own_labels_cannot_be_overridden() {
 }
 
 #[test]
+fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
+    let resources = json!({"requests": {"memory": "2Gi", "cpu": 1}, "limits": {"memory": "1Gi", "cpu": "1500m"}});
+    let toleration = |t: serde_json::Value| json!({"podTemplate": {"tolerations": [t]}});
+    for (spec, says) in [
+        (json!({"resources": resources}), "spec.resources.requests: memory 2Gi is more than its limit of 1Gi: lower"),
+        (json!({"podTemplate": {"labels": {"team": "a b"}}}), "spec.podTemplate.labels 'a b' is no value of a label"),
+        (json!({"podTemplate": {"labels": {"a b": "x"}}}), "spec.podTemplate.labels has a key that is none"),
+        (json!({"podTemplate": {"annotations": {"/x": "x"}}}), "spec.podTemplate.annotations has a key that is none"),
+        (json!({"podTemplate": {"nodeSelector": {"zone": "-"}}}), "spec.podTemplate.nodeSelector '-' is no value"),
+        (json!({"podTemplate": {"priorityClassName": "A b"}}), "spec.podTemplate.priorityClassName 'A b' is no name"),
+        (json!({"services": {"rw": {"labels": {"a": "?"}}}}), "spec.services: labels '?' is no value of a label"),
+        (json!({"auth": {"secretName": "my secret"}}), "spec.auth.secretName 'my secret' is no name of an object"),
+        (json!({"auth": {"key": "a/b"}}), "spec.auth.key 'a/b' is no key of a Secret"),
+        (json!({"storage": {"storageClassName": "Fast"}}), "spec.storage.storageClassName 'Fast' is no name"),
+        (toleration(json!({"key": "a", "operator": "In"})), "another operator than Equal and Exists"),
+        (toleration(json!({"key": "a", "operator": "Exists", "value": "b"})), "operator Exists and a value"),
+        (toleration(json!({"value": "b"})), "without a key"),
+        (toleration(json!({"key": "a", "effect": "Never"})), "an effect that there is not"),
+        (toleration(json!({"key": "a", "tolerationSeconds": 5})), "tolerationSeconds for another effect"),
+    ] {
+        let message = refusal(spec);
+        assert!(message.contains(says), "{says}: {message}");
+    }
+    let fine = json!({
+        "resources": {"requests": {"memory": "1Gi", "cpu": 1}, "limits": {"memory": "1024Mi", "cpu": "1"}},
+        "podTemplate": {
+            "labels": {"example.com/team": "shop", "empty": ""},
+            "tolerations": [{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}],
+        },
+        "services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0/8"], "annotations": {"a.b/c": "any text"}}},
+        "auth": {"secretName": "my.secret-1", "key": "pass_word.txt"},
+    });
+    resource(fine).validate_cel().unwrap();
+    let range = refusal(json!({"services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0"]}}}));
+    assert!(range.contains("'10.0.0.0' is no range of addresses"), "{range}");
+}
+
+#[test]
 fn a_record_survives_its_way_through_status() {
     let record = valkey_repl_engine::Record {
         term: 3,
@@ -222,7 +261,7 @@ fn a_record_survives_its_way_through_status() {
 fn what_would_keep_every_pod_from_its_start_is_refused() {
     for image in ["a b", " valkey/valkey:9.1", "valkey/valkey:9.1\n", "-v", "UPPER/Case:tag@", "a:b:c"] {
         let message = refusal(json!({"image": image}));
-        assert!(message.contains("spec.image is no name of an image"), "{image:?}: {message}");
+        assert!(message.contains(&format!("spec.image '{image}' is no name of an image")), "{image:?}: {message}");
     }
     for image in ["valkey", "localhost:5000/a/b:1", "quay.io/x/y@sha256:0123abcd", "Registry.example/a__b:V1"] {
         resource(json!({"image": image})).validate_cel().unwrap();
