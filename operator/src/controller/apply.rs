@@ -29,6 +29,8 @@ pub(super) enum Error {
     Kube(#[from] kube::Error),
     #[error("the API server did not answer in time")]
     Late(#[from] tokio::time::error::Elapsed),
+    #[error("more is to be asked of the API server than it can answer at once; it is asked again soon")]
+    Busy,
     #[error("an object could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use tokio::time::{Duration, Instant};
 
-use super::apply::{Error, server_side_apply};
+use super::{
+    Shared,
+    apply::{Error, server_side_apply},
+};
 use crate::{
     api::ValkeyReplication,
     resources::{
@@ -45,7 +48,7 @@ impl Writer {
     /// Makes a slice lead to these servers, unless it does. `live` is the slice as the watch last saw it.
     pub async fn write(
         &mut self,
-        client: &Client,
+        (shared, patience): (&Shared, Duration),
         resource: &ValkeyReplication,
         service: &str,
         epoch: u64,
@@ -95,7 +98,7 @@ impl Writer {
         // Whoever wrote since we looked knew better than we.
         let standing = self.written.get(service).filter(|w| w.at.elapsed() < ECHO).and_then(|w| w.version.clone());
         wanted.metadata.resource_version = standing.or(known);
-        match server_side_apply(client, &wanted).await {
+        match shared.urgent.pass(patience, server_side_apply(&shared.client, &wanted)).await {
             Ok(slice) => {
                 let pods = servers.iter().map(|server| server.pod.as_str()).collect::<Vec<_>>().join(", ");
                 tracing::info!(service, epoch, "leads to [{pods}]");

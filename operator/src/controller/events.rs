@@ -9,7 +9,7 @@ use kube::{
 };
 use valkey_repl_engine::Event;
 
-use super::{Shared, apply::call};
+use super::{Shared, apply::CALL};
 use crate::{api::ValkeyReplication, resources::names::MANAGER};
 
 /// The API server's limit for a note.
@@ -24,9 +24,10 @@ pub(super) fn publish(shared: &Arc<Shared>, resource: &ValkeyReplication, events
         events.into_iter().map(|event| object(resource, &shared.options.identity, event, Timestamp::now())).collect();
     let api: Api<Object> =
         Api::namespaced(shared.client.clone(), resource.metadata.namespace.as_deref().unwrap_or("default"));
+    let gate = shared.events.clone();
     tokio::spawn(async move {
         for object in objects {
-            if let Err(error) = call(api.create(&PostParams::default(), &object)).await {
+            if let Err(error) = gate.pass_eventually(CALL, api.create(&PostParams::default(), &object)).await {
                 tracing::debug!("event not written: {error}");
             }
         }

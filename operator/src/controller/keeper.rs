@@ -17,7 +17,7 @@ use kube::{
 use serde_json::json;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 use valkey_repl_engine::{
     Command, ConditionKind, Connection, Decision, Event, Explanation, Memory, Observation, Phase, Record, decide,
@@ -26,7 +26,7 @@ use valkey_repl_engine::{
 
 use super::{
     Shared,
-    apply::{Error, MANAGER, call},
+    apply::{Error, MANAGER},
     builder::Built,
     endpoints, events,
     observe::{self, NodeView, PodView},
@@ -108,7 +108,7 @@ impl Keeper {
     ) -> Self {
         Self {
             api: Api::namespaced(shared.client.clone(), &key.0),
-            withheld: Withheld::new(shared.client.clone(), &key.0, news.clone()),
+            withheld: Withheld::new(shared.client.clone(), shared.events.clone(), &key.0, news.clone()),
             shared,
             key: key.clone(),
             resource,
@@ -154,8 +154,7 @@ impl Keeper {
             return Instant::now() + Duration::from_secs(3600);
         }
         if let Err(error) = self.reread(&resource).await {
-            tracing::warn!("the record cannot be read: {error}");
-            self.shared.metrics.api_failures.inc();
+            self.failed(&error, "the record cannot be read");
             return Instant::now() + PAUSE / 4;
         }
         let key = self.key.clone();
@@ -188,6 +187,16 @@ impl Keeper {
         Instant::now() + self.hurry.next(wait, look.observation.record.as_ref(), self.links.values())
     }
 
+    /// Notes what the API server did not do.
+    fn failed(&self, error: &Error, what: &str) {
+        if matches!(error, Error::Busy) {
+            tracing::debug!("{what}: {error}");
+        } else {
+            tracing::warn!("{what}: {error}");
+            self.shared.metrics.api_failures.inc();
+        }
+    }
+
     fn has_just_begun(&self) -> bool {
         self.began.elapsed() < INHERITED
     }
@@ -210,7 +219,8 @@ impl Keeper {
             );
             // With all others, when this operator begins to lead; later, each for itself.
             let _turn = if self.has_read { None } else { self.shared.reads.acquire().await.ok() };
-            let read = Stored::read(&self.api, &self.key.1, self.patience(), self.stored.as_ref()).await?;
+            let gate = (&self.shared.urgent, self.patience());
+            let read = Stored::read(&self.api, &self.key.1, gate, self.stored.as_ref()).await?;
             self.stored = Some(read);
             self.has_read = true;
         }
@@ -316,10 +326,11 @@ impl Keeper {
     ) -> Instant {
         let status = self.status(resource, Some(record.clone()), decision, look);
         let patience = self.patience();
+        let gate = (&self.shared.urgent, patience);
         let Some(stored) = &mut self.stored else { return Instant::now() };
         let last_term = stored.record().map(|before| before.term);
         let last = stored.record().and_then(|before| before.failovers.first().cloned());
-        match stored.write(&self.api, status, patience).await {
+        match stored.write(&self.api, status, gate).await {
             Ok(()) => {
                 if last_term != Some(record.term) {
                     tracing::info!(
@@ -345,10 +356,11 @@ impl Keeper {
                 Instant::now()
             }
             Err(error) => {
-                tracing::warn!("the record cannot be written: {error}");
-                self.shared.metrics.api_failures.inc();
-                // It may have been written all the same.
-                self.stored = None;
+                self.failed(&error, "the record cannot be written");
+                if !matches!(error, Error::Busy) {
+                    // It may have been written all the same.
+                    self.stored = None;
+                }
                 Instant::now() + PAUSE / 4
             }
         }
@@ -387,18 +399,10 @@ impl Keeper {
         for (service, servers) in [(names.rw(), rw), (names.ro(), ro)] {
             let live = self.shared.slice(names, &service);
             let epoch = decision.endpoints.epoch;
-            let written =
-                self.endpoints.write(&self.shared.client, resource, &service, epoch, &servers, live.as_deref());
-            match timeout(patience, written).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    self.shared.metrics.api_failures.inc();
-                    tracing::warn!(service, "cannot be led anew: {error}");
-                }
-                Err(late) => {
-                    self.shared.metrics.api_failures.inc();
-                    tracing::warn!(service, "cannot be led anew: {late}");
-                }
+            let through = (&*self.shared, patience);
+            let written = self.endpoints.write(through, resource, &service, epoch, &servers, live.as_deref());
+            if let Err(error) = written.await {
+                self.failed(&error, &format!("{service} cannot be led anew"));
             }
         }
     }
@@ -426,8 +430,7 @@ impl Keeper {
                 self.stored = None;
                 return;
             }
-            tracing::warn!("status not written: {error}");
-            self.shared.metrics.api_failures.inc();
+            self.failed(&error, "status not written");
             self.not_before = Some(Instant::now() + PAUSE);
         }
     }
@@ -443,13 +446,13 @@ impl Keeper {
         }
         let record = look.observation.record.clone();
         let status = self.status(resource, record, decision, look);
-        let patience = self.patience();
+        let gate = (&self.shared.calm, self.patience());
         let Some(stored) = &mut self.stored else { return Ok(()) };
         if !report::differs(stored.status(), &status) || self.status_not_before.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
         self.status_not_before = Some(Instant::now() + STATUS_PACE);
-        stored.write(&self.api, status, patience).await
+        stored.write(&self.api, status, gate).await
     }
 
     fn status(
@@ -486,7 +489,9 @@ impl Keeper {
             if pod.role_label.as_deref() != Some(role) {
                 let patch = json!({"metadata": {"uid": pod.uid, "labels": {(ROLE_LABEL): role}}});
                 let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-                call(api.patch_metadata(&pod.name, &parameters, &Patch::Merge(patch))).await?;
+                let patch = Patch::Merge(patch);
+                let patched = api.patch_metadata(&pod.name, &parameters, &patch);
+                self.shared.calm.pass(self.patience(), patched).await?;
             }
         }
         Ok(())
@@ -532,26 +537,29 @@ impl Keeper {
         let version = &resource.metadata.resource_version;
         let patch = json!({"metadata": {"resourceVersion": version, "annotations": {(key): null}}});
         let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-        call(self.api.patch_metadata(&self.key.1, &parameters, &Patch::Merge(patch))).await.map(|_| ())
+        let patch = Patch::Merge(patch);
+        let patched = self.api.patch_metadata(&self.key.1, &parameters, &patch);
+        self.shared.calm.pass(self.patience(), patched).await.map(|_| ())
     }
 
     /// Deletes the next pod that is to be made anew from a newer template.
     async fn restart(&mut self, resource: &ValkeyReplication, names: &Names<'_>, decision: &Decision, look: &Look) {
         let waits = self.not_before.is_some_and(|at| Instant::now() < at);
-        if resource.spec.paused || waits {
+        if resource.spec.paused || waits || look.seen.iter().any(Seen::refuses_its_settings) {
             return;
         }
         let staying = look.staying(u32::try_from(resource.spec.instances).unwrap_or(1));
         let Some(pod) = staying.next(&decision.restartable) else { return };
         let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), names.namespace);
         let only = Preconditions { uid: Some(pod.uid.clone()), resource_version: None };
-        match call(api.delete(&pod.name, &DeleteParams::default().preconditions(only))).await {
+        let parameters = DeleteParams::default().preconditions(only);
+        match self.shared.calm.pass(self.patience(), api.delete(&pod.name, &parameters)).await {
             Ok(_) => {
                 tracing::info!(pod = pod.name, "restarted for a new template");
                 self.deleted.insert(pod.name.clone(), pod.uid.clone());
             }
             Err(error) => {
-                tracing::warn!(pod = pod.name, "cannot be restarted: {error}");
+                self.failed(&error, &format!("{} cannot be restarted", pod.name));
                 self.not_before = Some(Instant::now() + PAUSE);
             }
         }

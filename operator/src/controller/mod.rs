@@ -11,6 +11,7 @@
 //! | `keeper` | one turn: observe → decide → record → commands → endpoints → status |
 //! | `stored` | the record as it stands in the API server, read and written with its version |
 //! | `builder` | validate → build → apply |
+//! | `gate` | how much is asked of the API server at once |
 //! | `desk` | people's questions |
 //! | `apply` | server-side apply that knows when there is nothing to do |
 //! | `observe` | pods and answers put together for the engine (pure) |
@@ -27,6 +28,7 @@ mod builder;
 mod desk;
 mod endpoints;
 mod events;
+mod gate;
 mod keeper;
 mod nodes;
 mod observe;
@@ -71,7 +73,13 @@ pub struct Options {
 /// How many resources may be built at once, so that the start of an operator does not drown the API server.
 const BUILDS: usize = 16;
 /// How many may read what they begin with at once, records and passwords: more at a time would not come sooner, and all of them too late.
-const READS: usize = 64;
+const READS: usize = 16;
+/// How many calls may be under way at once that clients wait for: records and the ways of the Services.
+const URGENT: usize = 32;
+/// How many for people: status, labels, and so on.
+const CALM: usize = 8;
+/// How many of and for events.
+const EVENTS: usize = 4;
 
 /// What the tasks of all resources in one scope share.
 struct Shared {
@@ -84,6 +92,9 @@ struct Shared {
     desk: Arc<Desk>,
     builds: Semaphore,
     reads: Semaphore,
+    urgent: gate::Gate,
+    calm: gate::Gate,
+    events: Arc<gate::Gate>,
     standing: apply::Standing,
     pods: Store<Pod>,
     sets: Store<StatefulSet>,

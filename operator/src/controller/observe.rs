@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn process(started_unix_ms: u64) -> Process {
-        Process { uid: "u1".into(), run_id: "life-1".into(), started_unix_ms: Some(started_unix_ms) }
+        Process { uid: "u1".into(), run_id: "life-1".into(), started_unix_ms: Some(started_unix_ms), native: true }
     }
 
     const ENDED_AT: &str = "2026-01-01T00:00:10Z";

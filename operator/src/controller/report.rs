@@ -170,6 +170,14 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
         degraded.reason = "CannotBuild".into();
         degraded.message = blocked.to_owned();
     }
+    let native = |seen: &Seen| seen.process.as_ref().is_some_and(|process| process.native);
+    if facts.seen.iter().any(native) {
+        for condition in conditions.iter_mut().filter(|condition| condition.reason == "Unfenced") {
+            condition.message.push_str(
+                "; the image holds this project's server, which has one: make a new resource with flavor Native and move the data over",
+            );
+        }
+    }
     let unheard: Vec<_> = facts.instances.iter().zip(facts.seen).filter_map(|(i, seen)| problem(i, seen)).collect();
     let bad = |condition: &&mut Condition| {
         matches!((condition.type_.as_str(), condition.status.as_str()), ("Degraded", "True") | ("Ready", "False"))
@@ -184,7 +192,8 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
     {
         degraded.status = "True".into();
         degraded.reason = "ConfigNotTaken".into();
-        degraded.message = format!("{name}: {what}; correct it in spec.config");
+        degraded.message =
+            format!("{name}: {what}; correct it in spec.config, nothing is restarted for a new template until then");
     }
     for condition in &mut conditions {
         let same = before.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);
@@ -340,6 +349,28 @@ mod tests {
             (status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()),
             ("True", "ConfigNotTaken")
         );
+    }
+
+    #[test]
+    fn a_server_that_could_do_more_than_its_flavor_is_named() {
+        let process =
+            crate::instance::Process { uid: "u".into(), run_id: "r".into(), started_unix_ms: None, native: true };
+        let unfenced = valkey_repl_engine::Condition {
+            kind: ConditionKind::Degraded,
+            status: Some(false),
+            reason: "Unfenced".into(),
+            message: "a stock server has no lease".into(),
+        };
+        let decision = Decision { conditions: vec![unfenced], ..Decision::default() };
+        let says = |seen: Seen| {
+            let status = status(None, Some(record()), &decision, &facts(&[instance("pair-0")], &[seen], 1));
+            status.conditions[0].message.contains("flavor Native")
+        };
+        assert!(says(Seen { process: Some(process.clone()), ..Seen::default() }));
+        assert!(!says(Seen {
+            process: Some(crate::instance::Process { native: false, ..process }),
+            ..Seen::default()
+        }));
     }
 
     #[test]

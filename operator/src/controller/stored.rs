@@ -3,10 +3,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use kube::{Api, api::PostParams};
-use tokio::time::timeout;
 use valkey_repl_engine::{Record, observe::Millis};
 
-use super::apply::Error;
+use super::{apply::Error, gate::Gate};
 use crate::{
     api::{ValkeyReplication, ValkeyReplicationStatus},
     clock::boottime_ms,
@@ -31,11 +30,15 @@ impl Stored {
     pub async fn read(
         api: &Api<ValkeyReplication>,
         name: &str,
-        patience: Duration,
+        (gate, patience): (&Gate, Duration),
         before: Option<&Self>,
     ) -> Result<Self, Error> {
-        let read_ms = boottime_ms();
-        let object = timeout(patience, api.get(name)).await??;
+        let mut read_ms = 0;
+        let asked = async {
+            read_ms = boottime_ms();
+            api.get(name).await
+        };
+        let object = gate.pass(patience, asked).await?;
         let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);
         let same = before.filter(|before| before.term() == record.as_ref().map(|record| record.term));
         let mut own = before.map(|before| before.own.clone()).unwrap_or_default();
@@ -48,13 +51,17 @@ impl Stored {
         &mut self,
         api: &Api<ValkeyReplication>,
         status: ValkeyReplicationStatus,
-        patience: Duration,
+        (gate, patience): (&Gate, Duration),
     ) -> Result<(), Error> {
         let mut wanted = self.object.clone();
         let name = wanted.metadata.name.clone().unwrap_or_default();
         wanted.status = Some(status);
-        let asked_ms = boottime_ms();
-        let object = timeout(patience, api.replace_status(&name, &PostParams::default(), &wanted)).await??;
+        let mut asked_ms = 0;
+        let asked = async {
+            asked_ms = boottime_ms();
+            api.replace_status(&name, &PostParams::default(), &wanted).await
+        };
+        let object = gate.pass(patience, asked).await?;
         let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);
         if record.as_ref().map(|record| record.term) != self.term() {
             self.seen_ms = boottime_ms();

@@ -24,7 +24,9 @@ use tokio::sync::{Semaphore, watch};
 use valkey_repl_engine::Leadership;
 
 use super::{
-    BUILDS, Desk, Options, READS, Shared, Workshop, apply, nodes,
+    BUILDS, CALM, Desk, EVENTS, Options, READS, Shared, URGENT, Workshop, apply,
+    gate::Gate,
+    nodes,
     registry::{Key, Registry},
 };
 use crate::{api::ValkeyReplication, metrics::Metrics, resources::names::NAME_LABEL};
@@ -78,6 +80,9 @@ pub(super) async fn run(
         desk,
         builds: Semaphore::new(BUILDS),
         reads: Semaphore::new(READS),
+        urgent: Gate::new(URGENT),
+        calm: Gate::new(CALM),
+        events: Arc::new(Gate::new(EVENTS)),
         standing: standing.clone(),
         pods,
         sets,

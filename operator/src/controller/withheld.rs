@@ -12,7 +12,7 @@ use k8s_openapi::{api::events::v1::Event, jiff::Timestamp};
 use kube::{Api, Client, api::ListParams};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{apply::call, observe::PodView, trouble};
+use super::{apply::CALL, gate::Gate, observe::PodView, trouble};
 
 /// How long a pod may be missing before anybody is asked why.
 const MISSING: Duration = Duration::from_secs(5);
@@ -72,6 +72,7 @@ impl Wait {
 /// What is known of the pods of one resource that wait.
 pub(super) struct Withheld {
     client: Client,
+    gate: Arc<Gate>,
     namespace: String,
     news: Arc<Notify>,
     pace: Pace,
@@ -80,8 +81,8 @@ pub(super) struct Withheld {
 }
 
 impl Withheld {
-    pub fn new(client: Client, namespace: &str, news: Arc<Notify>) -> Self {
-        Self { client, namespace: namespace.to_owned(), news, pace: Pace::default(), events: Arc::default() }
+    pub fn new(client: Client, gate: Arc<Gate>, namespace: &str, news: Arc<Notify>) -> Self {
+        Self { client, gate, namespace: namespace.to_owned(), news, pace: Pace::default(), events: Arc::default() }
     }
 
     /// Why this pod still waits, as far as is known; `news` is notified when more is.
@@ -96,10 +97,10 @@ impl Withheld {
 
     fn ask(&self, uid: String) {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let (events, news) = (self.events.clone(), self.news.clone());
+        let (events, news, gate) = (self.events.clone(), self.news.clone(), self.gate.clone());
         tokio::spawn(async move {
             let about = ListParams::default().fields(&format!("regarding.uid={uid}"));
-            match call(api.list(&about)).await {
+            match gate.pass_eventually(CALL, api.list(&about)).await {
                 Ok(list) => {
                     let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
                     let before = events.insert(uid.clone(), list.items);

@@ -18,6 +18,11 @@ impl<'a> Info<'a> {
         self.text("run_id")
     }
 
+    /// Whether it is a server of this project, which alone has this field.
+    pub fn is_native(&self) -> bool {
+        self.text("valkey_repl_version").is_some()
+    }
+
     /// When the process started, by its wall clock, in milliseconds since 1970: up to a second late, because the uptime
     /// is rounded down.
     pub fn started_unix_ms(&self) -> Option<u64> {

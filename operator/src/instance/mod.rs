@@ -111,6 +111,15 @@ impl Default for Seen {
     }
 }
 
+impl Seen {
+    /// Whether it runs and refuses a value that it was told: the next start, which reads it, would be the last one. A name that it does
+    /// not know is another matter; the next image may.
+    pub fn refuses_its_settings(&self) -> bool {
+        self.connection == Connection::Connected
+            && self.unset.values().any(|says| !says.to_ascii_lowercase().contains("unknown option"))
+    }
+}
+
 /// A server process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -120,4 +129,6 @@ pub struct Process {
     pub run_id: String,
     /// When it started, by its own machine's wall clock: milliseconds since 1970. At most a second late.
     pub started_unix_ms: Option<u64>,
+    /// It is a server of this project, whatever it was taken for.
+    pub native: bool,
 }

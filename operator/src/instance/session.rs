@@ -303,6 +303,7 @@ impl Session {
                     uid: self.target.uid.clone(),
                     run_id,
                     started_unix_ms: info.started_unix_ms(),
+                    native: info.is_native(),
                 }))
             }
             (Pending::Probe { asked_ms, regular }, reply) => {
