@@ -58,6 +58,16 @@ impl<'a> Turn<'a> {
         self.fresh(name).filter(|a| self.after_record(a))
     }
 
+    /// Whether there is a connection to it now.
+    pub(crate) fn is_connected(&self, name: &str) -> bool {
+        self.instance(name).is_some_and(|i| i.connection == Connection::Connected)
+    }
+
+    /// Whether the last that answered is certainly not where the instance is now.
+    pub(crate) fn has_moved(&self, name: &str) -> bool {
+        self.instance(name).is_some_and(|i| i.connection == Connection::Untried)
+    }
+
     /// For how long nothing has come back from an instance.
     pub(crate) fn silence(&self, name: &str) -> Option<Millis> {
         match self.instance(name)?.connection {

@@ -118,7 +118,10 @@ impl<'a> Turn<'a> {
     fn newly_in_sync(&mut self, record: &Record, primary: &Life, answer: &Answer, durability: Durability) -> Vec<Life> {
         let mut newly = Vec::new();
         for name in record.members.iter().filter(|m| **m != primary.name) {
-            let Some(replica) = self.fresh(name).filter(|_| self.stays(name)) else { continue };
+            // On the word of one that has gone since, the guard would go on for nobody: writes would wait until that word is old.
+            let Some(replica) = self.fresh(name).filter(|_| self.stays(name) && self.is_connected(name)) else {
+                continue;
+            };
             let it = life(name, replica);
             let near = durability.waits() || self.lag(&it).is_some_and(|ms| ms <= self.spec.max_lag_ms);
             let in_sync = self.in_sync(replica, &primary.name) && replica.replid == answer.replid;
@@ -254,3 +257,6 @@ fn lessen(record: &Record, kept: Vec<Life>, wanted: Quorum) -> Record {
 fn without_successors(record: &Record) -> Record {
     Record { phase: Phase::Stable, successors: Vec::new(), guard: None, ..next(record) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use crate::decide;
+use crate::memory::Memory;
+use crate::observe::{
+    Address, Answer, Connection, Fence, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
+};
+use crate::record::{Life, Lineage, Phase, Record};
+use crate::spec::{Durability, Spec};
+
+const EPOCH: u64 = 2;
+const HISTORY: &str = "history";
+
+fn instance(ordinal: u32, role: Role, connection: Connection) -> Instance {
+    let name = format!("pair-{ordinal}");
+    let uid = format!("uid-{ordinal}");
+    let upstream = Upstream {
+        address: Address { host: "pair-0".to_owned(), port: 6379 },
+        link: LinkState::Up,
+        since_ms: 5_000,
+    };
+    Instance {
+        address: Address { host: name.clone(), port: 6379 },
+        ordinal,
+        presence: Presence::Running { uid: uid.clone() },
+        connection,
+        answer: Some(Answer {
+            asked_ms: 9_900,
+            received_ms: 9_901,
+            uid,
+            run_id: format!("run-{ordinal}"),
+            role,
+            fence: Some(Fence {
+                epoch: EPOCH,
+                term: 10,
+                guard: false,
+                votes: 0,
+                acks: 0,
+                token: 1,
+                writable: true,
+                acked_offset: 0,
+            }),
+            replid: HISTORY.to_owned(),
+            replid2: None,
+            second_offset: None,
+            offset: 1_000,
+            whole: true,
+            loading: false,
+            keys: 1,
+            upstream: (role == Role::Replica).then_some(upstream),
+            replicas: Vec::new(),
+            failover_in_progress: false,
+        }),
+        name,
+    }
+}
+
+/// `pair-0` serves alone, and `pair-1` was in sync with it a moment ago.
+fn alone(replica: Connection) -> Observation {
+    Observation {
+        now_ms: 10_000,
+        now_rfc3339: String::new(),
+        leader: Some(Leadership { since_ms: 0, until_ms: 20_000 }),
+        record: Some(Record {
+            term: 10,
+            epoch: EPOCH,
+            phase: Phase::Stable,
+            primary: Some(Life { name: "pair-0".to_owned(), uid: "uid-0".to_owned(), run_id: "run-0".to_owned() }),
+            members: vec!["pair-0".to_owned(), "pair-1".to_owned()],
+            lineage: Some(Lineage { replid: HISTORY.to_owned(), offset: 1_000, keys: 1, ..Lineage::default() }),
+            ..Record::default()
+        }),
+        record_seen_ms: 9_000,
+        record_read_ms: 9_000,
+        spec: Spec { instances: 2, durability: Durability::Preferred, ..Spec::default() },
+        instances: vec![instance(0, Role::Primary, Connection::Connected), instance(1, Role::Replica, replica)],
+    }
+}
+
+#[test]
+fn writes_wait_for_a_replica_only_while_there_is_a_connection_to_it() {
+    let arms = |seen: &Observation| {
+        decide(seen, &Memory::default()).record.is_some_and(|record| record.phase == Phase::Arming)
+    };
+    assert!(arms(&alone(Connection::Connected)));
+    // Its pod was deleted; what it last said is still young.
+    assert!(!arms(&alone(Connection::Untried)));
+    assert!(!arms(&alone(Connection::Silent { since_ms: 9_950 })));
+}
+
+#[test]
+fn readers_are_not_led_to_a_pod_that_is_not_there_any_more() {
+    let ro = |connection| decide(&alone(connection), &Memory::default()).endpoints.ro;
+    assert_eq!(ro(Connection::Connected), ["pair-1"]);
+    assert!(ro(Connection::Untried).is_empty());
+    // One that is silent for a moment may be slow.
+    assert_eq!(ro(Connection::Silent { since_ms: 9_950 }), ["pair-1"]);
+}
