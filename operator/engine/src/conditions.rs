@@ -42,13 +42,28 @@ impl Turn<'_> {
         let primary = record.primary.as_ref().filter(|_| record.phase.serves());
         let rw = primary.filter(|p| self.fate(p) == Fate::Unknown).map(|p| p.name.clone());
         let leader = record.primary.as_ref().map_or("", |p| p.name.as_str());
-        let synced = |name: &str| self.fresh(name).is_some_and(|a| self.in_sync(a, leader));
+        let synced = |name: &str| !self.has_moved(name) && self.fresh(name).is_some_and(|a| self.in_sync(a, leader));
         let mut ro: Vec<String> = record.members.iter().filter(|m| *m != leader && synced(m)).cloned().collect();
         if ro.is_empty() && self.single(record) {
             ro.extend(rw.clone());
         }
         let unheard = record.members.iter().filter(|m| self.is_unheard(m)).cloned().collect();
-        Endpoints { rw, ro, epoch: record.epoch, unheard }
+        let next = self.next_primary(record).map(|life| life.name.clone());
+        Endpoints { rw, next, ro, epoch: record.epoch, unheard }
+    }
+
+    /// Who is about to serve: the target of a takeover, and that of a planned move as soon as the primary has begun to hand over.
+    fn next_primary<'r>(&self, record: &'r Record) -> Option<&'r Life> {
+        let target = record.target.as_ref()?;
+        let hands_over = |primary: &Life| {
+            self.fresh_life(primary).is_some_and(|answer| answer.failover_in_progress || !answer.is_primary())
+        };
+        let under_way = match record.phase {
+            Phase::Takeover => true,
+            Phase::Moving => record.primary.as_ref().is_some_and(hands_over),
+            _ => false,
+        };
+        (under_way && self.fresh_life(target).is_some()).then_some(target)
     }
 
     /// Those that may be restarted now: all others hold what the primary holds, and the primary itself only where it is alone by wish.

@@ -35,6 +35,9 @@ pub struct Decision {
 pub struct Endpoints {
     /// The read-write endpoint. `None`: nobody; take out whoever is in it.
     pub rw: Option<String>,
+    /// Who is about to take the place of `rw`. A carrier whose ways to the clients take a while may lead there already: nobody else accepts
+    /// writes from here on, and what is told of this one must only arrive before they do.
+    pub next: Option<String>,
     /// The read-only endpoint: replicas that are in sync; a lone primary where there is but one instance.
     pub ro: Vec<String>,
     /// The epoch that `rw` follows from.

@@ -154,7 +154,33 @@ impl<'a> Turn<'a> {
         }
         let has_all = heir.position(&answer.replid).is_some_and(|p| p >= answer.offset);
         let stepped_down = !answer.is_primary() && !answer.failover_in_progress && self.after_record(answer);
-        Some(if stepped_down && has_all { taken } else { self.call_off(record, primary) })
+        if !(stepped_down && has_all) {
+            return Some(self.call_off(record, primary));
+        }
+        self.install(record, primary, target, (answer, heir))
+    }
+
+    /// Both have done their part, and clients wait: the target is told its epoch and stays closed, the old primary is bound to what is recorded.
+    /// Then the target is recorded as the primary, without a record of a takeover in between: that would say nothing that this one does not,
+    /// and if either is lost before, what comes of it is a takeover like any other.
+    fn install(
+        &mut self,
+        record: &Record,
+        primary: &Life,
+        target: &Life,
+        (answer, heir): (&Answer, &Answer),
+    ) -> Option<Record> {
+        let promoted = heir.epoch() == record.epoch && self.after_record(heir);
+        if promoted && answer.has_seen(record.term) {
+            return self.open(record, target, heir);
+        }
+        if !answer.has_seen(record.term) {
+            self.follow(record, &primary.name, answer, &target.name);
+        }
+        if !promoted {
+            self.promote(record, target, heir);
+        }
+        None
     }
 
     /// The old primary is one still, and is to hand over.

@@ -32,7 +32,9 @@ impl<'a> Turn<'a> {
             return waits;
         }
         let promoted = answer.is_primary() && (answer.fence.is_none() || answer.epoch() == record.epoch);
-        if promoted && self.after_record(answer) {
+        let bound = answer.fence.is_none() || answer.has_seen(record.term);
+        // One that a planned move made primary before it became a takeover is told again: by an older term it could still be led elsewhere.
+        if promoted && bound && self.after_record(answer) {
             return self.open(record, target, answer);
         }
         if answer.fence.is_none() && !self.after_record(answer) {
@@ -53,6 +55,12 @@ impl<'a> Turn<'a> {
             }
             return None;
         }
+        self.promote(record, target, answer);
+        None
+    }
+
+    /// Tells the target to be primary of this epoch, and to accept no write yet.
+    pub(crate) fn promote(&mut self, record: &Record, target: &Life, answer: &Answer) {
         self.say(
             ReasonCode::WaitingForPromotion,
             Some(&target.name),
@@ -67,7 +75,6 @@ impl<'a> Turn<'a> {
             epoch: record.epoch,
             quorum,
         });
-        None
     }
 
     /// An old primary that is to go on may still be handing over. `Some`: it is not to be promoted now.
@@ -261,7 +268,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The target is primary of the new epoch: it is recorded as the primary as soon as the old one has certainly stopped.
-    fn open(&mut self, record: &Record, target: &Life, answer: &Answer) -> Option<Record> {
+    pub(crate) fn open(&mut self, record: &Record, target: &Life, answer: &Answer) -> Option<Record> {
         let now = self.now;
         if let Some(p) = self.memory.takeover.as_mut().filter(|p| p.epoch == record.epoch) {
             p.promoted_ms.get_or_insert(now);

@@ -26,6 +26,8 @@ const ECHO: Duration = Duration::from_secs(2);
 /// there sooner, and nodes take in changes no oftener than once a second: an empty slice in between would cost that second.
 /// Who was replaced accepts no writes meanwhile.
 const VACANCY: Duration = Duration::from_secs(1);
+/// How long the replicas' Service may wait for the primary's, for the same reason.
+const FIRST: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ pub(super) struct Writer {
     /// Since when a Service should lead to nobody and leads to somebody.
     vacant: HashMap<String, Instant>,
     not_before: Option<Instant>,
+    /// Since when the primary moves.
+    moves: Option<Instant>,
 }
 
 struct Written {
@@ -45,6 +49,14 @@ struct Written {
 }
 
 impl Writer {
+    /// Whether the replicas' Service is left alone for now, because the primary's is about to change: a node that has just taken in the one
+    /// would take in the other only a second later.
+    pub fn rests(&mut self, moves: bool) -> bool {
+        let since = if moves { Some(*self.moves.get_or_insert_with(Instant::now)) } else { None };
+        self.moves = since;
+        since.is_some_and(|since| since.elapsed() < FIRST)
+    }
+
     /// Makes a slice lead to these servers, unless it does. `live` is the slice as the watch last saw it.
     pub async fn write(
         &mut self,

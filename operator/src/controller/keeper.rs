@@ -374,9 +374,7 @@ impl Keeper {
         decision: &Decision,
         look: &Look,
     ) {
-        if look.observation.record.is_none() {
-            return;
-        }
+        let Some(record) = &look.observation.record else { return };
         let server = |name: &String| {
             let pod = look.pods.iter().flatten().find(|pod| pod.name == *name)?;
             Some(Server {
@@ -387,7 +385,9 @@ impl Keeper {
                 zone: pod.node.as_deref().and_then(|node| self.shared.nodes.zone(node)),
             })
         };
-        let rw: Vec<_> = decision.endpoints.rw.iter().filter_map(server).collect();
+        // Nodes take in a change of a Service within tens of milliseconds: that time passes while the next primary is made.
+        let rw = decision.endpoints.next.as_ref().or(decision.endpoints.rw.as_ref());
+        let rw: Vec<_> = rw.into_iter().filter_map(server).collect();
         let mut ro: Vec<_> = decision.endpoints.ro.iter().filter_map(server).collect();
         if self.has_just_begun() {
             let live = self.shared.slice(names, &names.ro());
@@ -396,7 +396,11 @@ impl Keeper {
             ro.sort_by(|a, b| a.pod.cmp(&b.pod));
         }
         let patience = self.patience();
+        let moves = record.phase != Phase::Stable;
         for (service, servers) in [(names.rw(), rw), (names.ro(), ro)] {
+            if service == names.ro() && self.endpoints.rests(moves) {
+                break;
+            }
             let live = self.shared.slice(names, &service);
             let epoch = decision.endpoints.epoch;
             let through = (&*self.shared, patience);
