@@ -64,3 +64,31 @@ fn who_waits_for_replicas_has_them_asked_at_once() {
         assert!(asked(&mut replica.client().unwrap()), "{lines:?}: the answer came with the replica's next heartbeat");
     }
 }
+
+/// The move may be called off by an operator that never heard of what was written meanwhile.
+#[test]
+fn a_replica_that_is_handed_over_to_waits_for_the_operator_that_decides() {
+    let primary = Server::start(Program::Ours, &["primary-quorum-timeout 60000"]).unwrap();
+    let replica = Server::start(
+        Program::Ours,
+        &[format!("replicaof 127.0.0.1 {}", primary.port()), "primary-quorum-timeout 60000".into()],
+    )
+    .unwrap();
+    replica.wait_info("master_link_status", "up").unwrap();
+    let run_id = |server: &Server| server.client().unwrap().info("server").unwrap().remove("run_id").unwrap();
+    let (first, second) = (run_id(&primary), run_id(&replica));
+    assert!(primary.line(&format!("QUORUM PROMOTE {first} 1 1 0 0")).unwrap().is_ok());
+    assert!(primary.line(&format!("QUORUM GUARD {first} 1 OFF")).unwrap().is_ok());
+    // An earlier life of the operator had lifted its guard, too.
+    assert!(replica.line(&format!("QUORUM GUARD {second} 1 OFF")).unwrap().is_ok());
+    assert!(primary.line("SET k 1").unwrap().is_ok());
+
+    assert!(primary.line("FAILOVER").unwrap().is_ok());
+    replica.wait_info("role", "master").unwrap();
+    let refused = replica.line("SET k 2").unwrap();
+    assert!(refused.error().is_some_and(|error| error.starts_with("NOQUORUM")), "{refused:?}");
+    assert_eq!(replica.line("GET k").unwrap().text().unwrap(), "1");
+
+    assert!(replica.line(&format!("QUORUM PROMOTE {second} 2 2 0 0")).unwrap().is_ok());
+    assert!(replica.line("SET k 2").unwrap().is_ok());
+}

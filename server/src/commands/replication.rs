@@ -124,6 +124,7 @@ fn psync(ctx: &mut Ctx<'_>) -> CommandResult {
             return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
         }
         ctx.server.become_primary();
+        ctx.server.close_until_told();
         log_notice!("PRIMARY MODE enabled (failover request from '{}')", ctx.client.peer);
     }
     let (id, client) = (ctx.arg(1), &mut *ctx.client);

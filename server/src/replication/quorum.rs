@@ -49,6 +49,9 @@ pub struct Quorum {
     next_ask: u64,
 }
 
+/// More votes and replicas than anybody has.
+const CLOSED: usize = 1_000_000;
+
 /// Samples of written offsets that are kept.
 const SAMPLES: usize = 64;
 
@@ -161,6 +164,17 @@ impl Quorum {
 }
 
 impl Server {
+    /// A primary handed over to this instance. Where an operator decides, its word is waited for: the move may yet be called off, and what was
+    /// answered here in the meantime would be lost.
+    pub fn close_until_told(&mut self) {
+        let offset = self.repl.offset();
+        let q = &mut self.repl.quorum;
+        if q.term > 0 {
+            q.clear_votes();
+            q.guard = Some(Guard { votes: CLOSED, acks: CLOSED, since_offset: offset });
+        }
+    }
+
     /// Replicas that must hold a write before it is answered.
     pub fn acks_needed(&self) -> usize {
         let guard = self.repl.quorum.guard.filter(|_| self.config.primary_quorum_timeout > 0).map_or(0, |g| g.acks);
