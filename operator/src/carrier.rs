@@ -13,6 +13,9 @@ const REPEAT_HANDOVER: Duration = Duration::from_secs(2);
 
 /// How often instances are asked while something is under way: each step waits for an answer.
 const HURRY: Duration = Duration::from_millis(100);
+/// How often at first, and for how long: a planned move is over by then, and clients wait for each of its steps.
+const FAST: Duration = Duration::from_millis(15);
+const AT_FIRST: Duration = Duration::from_secs(1);
 
 /// The commands on their way.
 #[derive(Debug, Default)]
@@ -60,9 +63,12 @@ impl Told {
     }
 }
 
-/// When the instances were last asked out of turn.
+/// When the instances were last asked out of turn, and since when they are.
 #[derive(Debug, Default)]
-pub struct Hurry(Option<Instant>);
+pub struct Hurry {
+    asked: Option<Instant>,
+    since: Option<Instant>,
+}
 
 impl Hurry {
     /// Asks the instances more often than they are asked anyway, while something is under way. How long the next turn may
@@ -74,12 +80,15 @@ impl Hurry {
         links: impl Iterator<Item = &'a Link>,
     ) -> Duration {
         if record.is_none_or(|record| record.phase == Phase::Stable) {
+            self.since = None;
             return wait;
         }
-        if self.0.is_none_or(|at| at.elapsed() >= HURRY) {
-            self.0 = Some(Instant::now());
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let pace = if since.elapsed() < AT_FIRST { FAST } else { HURRY };
+        if self.asked.is_none_or(|at| at.elapsed() >= pace) {
+            self.asked = Some(Instant::now());
             links.for_each(Link::ask);
         }
-        wait.min(HURRY)
+        wait.min(pace)
     }
 }

@@ -52,17 +52,10 @@ impl Turn<'_> {
         Endpoints { rw, next, ro, epoch: record.epoch, unheard }
     }
 
-    /// Who is about to serve: the target of a takeover, and that of a planned move as soon as the primary has begun to hand over.
+    /// Who is about to serve: the target of a takeover, and that of a planned move unless it cannot begin.
     fn next_primary<'r>(&self, record: &'r Record) -> Option<&'r Life> {
         let target = record.target.as_ref()?;
-        let hands_over = |primary: &Life| {
-            self.fresh_life(primary).is_some_and(|answer| answer.failover_in_progress || !answer.is_primary())
-        };
-        let under_way = match record.phase {
-            Phase::Takeover => true,
-            Phase::Moving => record.primary.as_ref().is_some_and(hands_over),
-            _ => false,
-        };
+        let under_way = matches!(record.phase, Phase::Takeover | Phase::Moving);
         (under_way && self.fresh_life(target).is_some()).then_some(target)
     }
 

@@ -172,7 +172,8 @@ impl<'a> Turn<'a> {
     ) -> Option<Record> {
         let promoted = heir.epoch() == record.epoch && self.after_record(heir);
         if promoted && answer.has_seen(record.term) {
-            return self.open(record, target, heir);
+            // The old primary is attached to it, mostly: its guard goes on at once.
+            return self.open(record, target, heir).map(|opened| Record { phase: Phase::Arming, ..opened });
         }
         if !answer.has_seen(record.term) {
             self.follow(record, &primary.name, answer, &target.name);
@@ -202,7 +203,9 @@ impl<'a> Turn<'a> {
             Some(&primary.name),
             format!("{} hands over to {}", primary.name, target.name),
         );
-        if !answer.failover_in_progress
+        let led = self.now.saturating_sub(self.seen.record_seen_ms) >= self.spec.lead_ms;
+        if led
+            && !answer.failover_in_progress
             && let Some(to) = self.instance(&target.name)
         {
             self.commands.push(Command::Failover {

@@ -79,6 +79,8 @@ pub struct Spec {
     pub max_lag_ms: Millis,
     /// How often the high-water mark in the record is renewed at most.
     pub lineage_refresh_ms: Millis,
+    /// How long clients' ways take to follow. The primary hands over so much after the move was recorded, and its clients find the next one at once.
+    pub lead_ms: Millis,
     /// How long a planned move may take before it is called off.
     pub move_timeout_ms: Millis,
     /// Whether a replica that may lack acknowledged writes may be promoted.
@@ -111,6 +113,7 @@ impl Default for Spec {
             quorum_timeout_ms: 5_000,
             max_lag_ms: 10_000,
             lineage_refresh_ms: 30_000,
+            lead_ms: 0,
             move_timeout_ms: 30_000,
             stale_replica: StaleReplica::default(),
             unfenced_takeover: UnfencedTakeover::default(),

@@ -1,17 +1,24 @@
-//! Writes the EndpointSlices behind `<name>-rw` and `<name>-ro`.
+//! Writes the EndpointSlices behind `<name>-rw` and `<name>-ro`, in a task of its own: what comes next in a move does not wait for it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Duration, Instant},
+};
+use tracing::Instrument;
 
 use super::{
     Shared,
     apply::{Error, server_side_apply},
+    registry::Key,
 };
 use crate::{
     api::ValkeyReplication,
+    clock::boottime_ms,
     resources::{
         Names,
         slice::{self, Server},
@@ -26,20 +33,65 @@ const ECHO: Duration = Duration::from_secs(2);
 /// there sooner, and nodes take in changes no oftener than once a second: an empty slice in between would cost that second.
 /// Who was replaced accepts no writes meanwhile.
 const VACANCY: Duration = Duration::from_secs(1);
-/// How long the replicas' Service may wait for the primary's, for the same reason.
+/// How long the primary's Service comes before all else while the primary moves.
 const FIRST: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Where the Services of a resource are to lead. It follows from a record that is written.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub resource: Arc<ValkeyReplication>,
+    pub epoch: u64,
+    pub rw: Vec<Server>,
+    /// `None`: as it is.
+    pub ro: Option<Vec<Server>>,
+    /// How long one write may take.
+    pub patience: Duration,
+}
+
+/// The Services of one resource, led where they are to lead by a task that ends when this is dropped.
+pub(super) struct Ways {
+    wanted: watch::Sender<Option<Wanted>>,
+    /// Since when the primary moves.
+    moves: Option<Instant>,
+    task: JoinHandle<()>,
+}
+
+impl Ways {
+    pub fn start(shared: &Arc<Shared>, key: &Key) -> Self {
+        let (wanted, told) = watch::channel(None);
+        let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
+        let task = shared.work.spawn(Writer::default().run(shared.clone(), told).instrument(span));
+        Self { wanted, moves: None, task }
+    }
+
+    /// Leads them there, and looks again whether they still do.
+    pub fn lead(&self, wanted: Wanted) {
+        self.wanted.send_replace(Some(wanted));
+    }
+
+    /// Whether nothing but the primary's Service is to be led anew for now.
+    pub fn is_first(&mut self, moves: bool) -> bool {
+        let since = if moves { Some(*self.moves.get_or_insert_with(Instant::now)) } else { None };
+        self.moves = since;
+        since.is_some_and(|since| since.elapsed() < FIRST)
+    }
+}
+
+impl Drop for Ways {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// What was written to the slices of one resource.
 #[derive(Default)]
-pub(super) struct Writer {
+struct Writer {
     written: HashMap<String, Written>,
     /// Since when a Service should lead to nobody and leads to somebody.
     vacant: HashMap<String, Instant>,
     not_before: Option<Instant>,
-    /// Since when the primary moves.
-    moves: Option<Instant>,
 }
 
 struct Written {
@@ -49,16 +101,27 @@ struct Written {
 }
 
 impl Writer {
-    /// Whether the replicas' Service is left alone for now, because the primary's is about to change: a node that has just taken in the one
-    /// would take in the other only a second later.
-    pub fn rests(&mut self, moves: bool) -> bool {
-        let since = if moves { Some(*self.moves.get_or_insert_with(Instant::now)) } else { None };
-        self.moves = since;
-        since.is_some_and(|since| since.elapsed() < FIRST)
+    async fn run(mut self, shared: Arc<Shared>, mut told: watch::Receiver<Option<Wanted>>) {
+        while told.changed().await.is_ok() {
+            let Some(wanted) = told.borrow_and_update().clone() else { continue };
+            let Ok(names) = Names::of(&wanted.resource) else { continue };
+            let ways = [(names.rw(), Some(&wanted.rw)), (names.ro(), wanted.ro.as_ref())];
+            for (service, servers) in ways {
+                let leads = shared.leads.borrow().is_some_and(|lead| boottime_ms() < lead.until_ms);
+                let Some(servers) = servers.filter(|_| leads) else { continue };
+                let live = shared.slice(&names, &service);
+                let through = (&*shared, wanted.patience);
+                let written =
+                    self.write(through, &wanted.resource, &service, wanted.epoch, servers, live.as_deref()).await;
+                if let Err(error) = written {
+                    shared.failed(&error, &format!("{service} cannot be led anew"));
+                }
+            }
+        }
     }
 
     /// Makes a slice lead to these servers, unless it does. `live` is the slice as the watch last saw it.
-    pub async fn write(
+    async fn write(
         &mut self,
         (shared, patience): (&Shared, Duration),
         resource: &ValkeyReplication,

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use valkey_repl_engine::{
-    Command, ConditionKind, Connection, Decision, Event, Explanation, Memory, Observation, Phase, Record, decide,
+    Command, ConditionKind, Connection, Decision, Event, Explanation, Memory, Observation, Phase, Record, Spec, decide,
     explain,
 };
 
@@ -28,7 +28,8 @@ use super::{
     Shared,
     apply::{Error, MANAGER},
     builder::Built,
-    endpoints, events,
+    endpoints::{Wanted, Ways},
+    events,
     observe::{self, NodeView, PodView},
     registry::Key,
     report::{self, Facts},
@@ -54,6 +55,8 @@ const MOST_INSTANCES: u32 = 9;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long an operator that has just begun to lead leaves people what its predecessor told them of instances that it has not heard of yet.
 const INHERITED: Duration = Duration::from_secs(10);
+/// How long nodes mostly take until their Services lead elsewhere.
+const LEAD_MS: u64 = 75;
 /// How often a status is written at most, apart from the record.
 const STATUS_PACE: Duration = Duration::from_secs(1);
 
@@ -71,7 +74,7 @@ pub(super) struct Keeper {
     memory: Memory,
     stored: Option<Stored>,
     orders: Orders,
-    endpoints: endpoints::Writer,
+    ways: Ways,
     withheld: Withheld,
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
@@ -106,6 +109,7 @@ impl Keeper {
         replicas: watch::Sender<Option<u32>>,
         news: Arc<Notify>,
     ) -> Self {
+        let ways = Ways::start(&shared, key);
         Self {
             api: Api::namespaced(shared.client.clone(), &key.0),
             withheld: Withheld::new(shared.client.clone(), shared.events.clone(), &key.0, news.clone()),
@@ -120,7 +124,7 @@ impl Keeper {
             memory: Memory::default(),
             stored: None,
             orders: Orders::default(),
-            endpoints: endpoints::Writer::default(),
+            ways,
             deleted: HashMap::new(),
             told: Told::default(),
             statuses: Vec::new(),
@@ -154,7 +158,7 @@ impl Keeper {
             return Instant::now() + Duration::from_secs(3600);
         }
         if let Err(error) = self.reread(&resource).await {
-            self.failed(&error, "the record cannot be read");
+            self.shared.failed(&error, "the record cannot be read");
             return Instant::now() + PAUSE / 4;
         }
         let key = self.key.clone();
@@ -180,21 +184,17 @@ impl Keeper {
             let wanted = Some(decision.scale_to);
             std::mem::replace(replicas, wanted) != wanted
         });
-        self.lead_clients(&resource, &names, &decision, &look).await;
-        self.tell_people(&resource, &names, &mut decision, &look).await;
-        self.restart(&resource, &names, &decision, &look).await;
+        let phase = look.observation.record.as_ref().map(|record| record.phase);
+        let hurries = self.ways.is_first(phase.is_some_and(|phase| phase != Phase::Stable));
+        events::publish(&self.shared, &resource, std::mem::take(&mut decision.events));
+        self.lead_clients(&resource, &names, &decision, &look, hurries);
+        // Clients wait for the next step of a move; people can wait for a moment.
+        if !hurries {
+            self.tell_people(&resource, &names, &decision, &look).await;
+            self.restart(&resource, &names, &decision, &look).await;
+        }
         let wait = Duration::from_millis(decision.recheck_at_ms.saturating_sub(boottime_ms()).clamp(1, 5_000));
         Instant::now() + self.hurry.next(wait, look.observation.record.as_ref(), self.links.values())
-    }
-
-    /// Notes what the API server did not do.
-    fn failed(&self, error: &Error, what: &str) {
-        if matches!(error, Error::Busy) {
-            tracing::debug!("{what}: {error}");
-        } else {
-            tracing::warn!("{what}: {error}");
-            self.shared.metrics.api_failures.inc();
-        }
     }
 
     fn has_just_begun(&self) -> bool {
@@ -271,7 +271,7 @@ impl Keeper {
                 record: record.cloned(),
                 record_seen_ms: self.stored.as_ref().map_or(0, |stored| stored.seen_ms),
                 record_read_ms: self.stored.as_ref().map_or(0, |stored| stored.read_ms),
-                spec: valkey_repl_engine::Spec::default(),
+                spec: Spec::default(),
                 instances: (0..)
                     .zip(&pods)
                     .zip(nodes.iter().zip(&seen))
@@ -285,7 +285,8 @@ impl Keeper {
         };
         let primary = look.observation.record.as_ref().and_then(|record| record.primary.as_ref());
         let avoid = look.avoid(asked, primary.map(|life| life.name.as_str()));
-        Look { observation: Observation { spec: resource.engine_spec(avoid), ..look.observation }, ..look }
+        let spec = Spec { lead_ms: LEAD_MS, ..resource.engine_spec(avoid) };
+        Look { observation: Observation { spec, ..look.observation }, ..look }
     }
 
     fn aim(&mut self, resource: &ValkeyReplication, pods: &[Option<PodView>]) {
@@ -356,7 +357,7 @@ impl Keeper {
                 Instant::now()
             }
             Err(error) => {
-                self.failed(&error, "the record cannot be written");
+                self.shared.failed(&error, "the record cannot be written");
                 if !matches!(error, Error::Busy) {
                     // It may have been written all the same.
                     self.stored = None;
@@ -367,14 +368,17 @@ impl Keeper {
     }
 
     /// Lets the Services lead to those who serve.
-    async fn lead_clients(
-        &mut self,
-        resource: &ValkeyReplication,
+    fn lead_clients(
+        &self,
+        resource: &Arc<ValkeyReplication>,
         names: &Names<'_>,
         decision: &Decision,
         look: &Look,
+        hurries: bool,
     ) {
-        let Some(record) = &look.observation.record else { return };
+        if look.observation.record.is_none() {
+            return;
+        }
         let server = |name: &String| {
             let pod = look.pods.iter().flatten().find(|pod| pod.name == *name)?;
             Some(Server {
@@ -395,31 +399,18 @@ impl Keeper {
             ro.extend(decision.endpoints.unheard.iter().filter_map(server).filter(led));
             ro.sort_by(|a, b| a.pod.cmp(&b.pod));
         }
-        let patience = self.patience();
-        let moves = record.phase != Phase::Stable;
-        for (service, servers) in [(names.rw(), rw), (names.ro(), ro)] {
-            if service == names.ro() && self.endpoints.rests(moves) {
-                break;
-            }
-            let live = self.shared.slice(names, &service);
-            let epoch = decision.endpoints.epoch;
-            let through = (&*self.shared, patience);
-            let written = self.endpoints.write(through, resource, &service, epoch, &servers, live.as_deref());
-            if let Err(error) = written.await {
-                self.failed(&error, &format!("{service} cannot be led anew"));
-            }
-        }
+        self.ways.lead(Wanted {
+            resource: resource.clone(),
+            epoch: decision.endpoints.epoch,
+            rw,
+            // A node that has just taken in the one would take in the other only a second later.
+            ro: (!hurries).then_some(ro),
+            patience: self.patience(),
+        });
     }
 
-    /// Status, events, labels, and the end of a wish that was carried out.
-    async fn tell_people(
-        &mut self,
-        resource: &ValkeyReplication,
-        names: &Names<'_>,
-        decision: &mut Decision,
-        look: &Look,
-    ) {
-        events::publish(&self.shared, resource, std::mem::take(&mut decision.events));
+    /// Status, labels, and the end of a wish that was carried out.
+    async fn tell_people(&mut self, resource: &ValkeyReplication, names: &Names<'_>, decision: &Decision, look: &Look) {
         if self.not_before.is_some_and(|at| Instant::now() < at) {
             return;
         }
@@ -434,7 +425,7 @@ impl Keeper {
                 self.stored = None;
                 return;
             }
-            self.failed(&error, "status not written");
+            self.shared.failed(&error, "status not written");
             self.not_before = Some(Instant::now() + PAUSE);
         }
     }
@@ -563,7 +554,7 @@ impl Keeper {
                 self.deleted.insert(pod.name.clone(), pod.uid.clone());
             }
             Err(error) => {
-                self.failed(&error, &format!("{} cannot be restarted", pod.name));
+                self.shared.failed(&error, &format!("{} cannot be restarted", pod.name));
                 self.not_before = Some(Instant::now() + PAUSE);
             }
         }

@@ -103,6 +103,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// Notes what the API server did not do.
+    fn failed(&self, error: &apply::Error, what: &str) {
+        if matches!(error, apply::Error::Busy) {
+            tracing::debug!("{what}: {error}");
+        } else {
+            tracing::warn!("{what}: {error}");
+            self.metrics.api_failures.inc();
+        }
+    }
+
     fn pod(&self, names: &Names<'_>, ordinal: u32) -> Option<Arc<Pod>> {
         self.pods.get(&ObjectRef::new(&names.pod(ordinal)).within(names.namespace))
     }

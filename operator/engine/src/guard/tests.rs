@@ -12,11 +12,8 @@ const HISTORY: &str = "history";
 fn instance(ordinal: u32, role: Role, connection: Connection) -> Instance {
     let name = format!("pair-{ordinal}");
     let uid = format!("uid-{ordinal}");
-    let upstream = Upstream {
-        address: Address { host: "pair-0".to_owned(), port: 6379 },
-        link: LinkState::Up,
-        since_ms: 5_000,
-    };
+    let upstream =
+        Upstream { address: Address { host: "pair-0".to_owned(), port: 6379 }, link: LinkState::Up, since_ms: 5_000 };
     Instance {
         address: Address { host: name.clone(), port: 6379 },
         ordinal,

@@ -164,6 +164,7 @@ impl World {
             quorum_timeout_ms: T,
             max_lag_ms: 100,
             lineage_refresh_ms: 200,
+            lead_ms: 4,
             move_timeout_ms: 300,
             stale_replica: plan.stale,
             unfenced_takeover: UnfencedTakeover::OnDeath,
