@@ -310,6 +310,29 @@ fn what_was_stopped_is_there_again_after_a_new_start_and_a_second_run_meanwhile_
 }
 
 #[test]
+fn what_a_person_changes_in_the_file_acts_while_the_set_runs() {
+    let scratch = Scratch::new("edited", "{}");
+    let mut run = scratch.run();
+    let address = run.wait_until_ready();
+    let edit = |annotations: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: valkey-repl.dev/v1alpha1\nkind: ValkeyReplication\nmetadata: {{name: pair, annotations: {annotations}}}\nspec: {spec}\n"
+        );
+        fs::write(scratch.0.join("pair.yaml"), text).unwrap();
+    };
+    edit("{valkey-repl.dev/switchover: any}", "{}");
+    run.wait_for(&["move epoch 2: pair-0 -> pair-1"]);
+    edit("{}", "{instances: many}");
+    run.wait_for(&["pair.yaml", "it goes on as it was"]);
+    edit("{}", "{instances: 3, config: {databases: 4}}");
+    run.wait_for(&["the rest of what changed is for the next start"]);
+    run.wait_for(&["pair-2"]);
+    run.wait_for(&["pair-2", "can take over from pair-1"]);
+    assert!(run.client(address).ok(&["ROLE"]).starts_with("master"));
+    assert!(run.stop().success());
+}
+
+#[test]
 fn an_address_that_is_taken_is_refused_with_the_option_to_change() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let scratch = Scratch::new("taken", "{}");
@@ -335,7 +358,7 @@ fn servers_outlive_an_operator_that_is_killed_and_the_next_one_goes_on_with_them
     assert_eq!(run.servers, before, "nothing was restarted");
     assert_eq!(run.client(address).ok(&["GET", "meanwhile"]), "yes");
     run.kill("pair-0");
-    run.wait_for(&["failover epoch 2: pair-0 -> pair-1"]);
+    run.wait_for(&["move epoch 2: pair-0 -> pair-1"]);
     assert_eq!(run.client(address).ok(&["GET", "greeting"]), "hello");
     run.wait_for(&["pair-0 can take over from pair-1"]);
     assert!(run.stop().success());

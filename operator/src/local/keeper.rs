@@ -13,6 +13,7 @@ use valkey_repl_engine::{Decision, Leadership, Memory, Observation, Record, deci
 use super::{
     directory::Directory,
     failovers::Failovers,
+    file::File,
     launch::{HOST, Launch},
     proxy::Lead,
     record::Book,
@@ -33,6 +34,8 @@ use crate::{
 const MOST_INSTANCES: u32 = 9;
 /// Instances are asked about themselves at least this often: people look on.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// How often the file is looked at.
+const FILE_PACE: Duration = Duration::from_millis(500);
 /// The pause after the record could not be written.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -40,6 +43,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Keeper {
     directory: Directory,
     launch: Arc<Launch>,
+    file: File,
+    file_looked_at: Instant,
     resource: Arc<ValkeyReplication>,
     /// Directives that a server found alive takes without a restart.
     live: Arc<[(String, String)]>,
@@ -63,7 +68,7 @@ impl Keeper {
     /// Starts or finds the servers. The directory's lock makes this run the leader, from now on.
     pub fn new(
         directory: Directory,
-        launch: Arc<Launch>,
+        (launch, file): (Arc<Launch>, File),
         live: Vec<(String, String)>,
         book: Book,
         lead: watch::Sender<Option<Lead>>,
@@ -78,6 +83,8 @@ impl Keeper {
         let mut keeper = Self {
             directory,
             launch,
+            file,
+            file_looked_at: Instant::now(),
             resource,
             live: live.into(),
             // Nobody takes a lock away: it is held for as long as this process lives.
@@ -144,6 +151,7 @@ impl Keeper {
 
     /// One turn; says when the next is due at the latest.
     async fn turn(&mut self) -> Instant {
+        self.read_file();
         let (observation, seen) = self.look();
         let mut decision = decide(&observation, &self.memory);
         self.memory = std::mem::take(&mut decision.memory);
@@ -167,6 +175,23 @@ impl Keeper {
         let wait = Duration::from_millis(wait.clamp(1, 5_000));
         let links = self.slots.values().map(|slot| &slot.link);
         Instant::now() + self.hurry.next(wait, observation.record.as_ref(), links)
+    }
+
+    /// Takes note of what a person changed in the file.
+    fn read_file(&mut self) {
+        if self.file_looked_at.elapsed() < FILE_PACE {
+            return;
+        }
+        self.file_looked_at = Instant::now();
+        match self.file.look(&self.resource) {
+            Ok(None) => {}
+            Ok(Some(change)) => {
+                self.resource = change.resource;
+                let rest = if change.more { "; the rest of what changed is for the next start" } else { "" };
+                self.pen.say(format!("the file was read again{rest}"));
+            }
+            Err(error) => self.pen.say(format!("{error}; it goes on as it was")),
+        }
     }
 
     /// Looks at everything, and sees to it that every instance has a connection to where its server is now.

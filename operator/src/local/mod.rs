@@ -6,6 +6,7 @@
 //! | file | does |
 //! |---|---|
 //! | `resource` | reads the YAML file, as strictly as an API server would |
+//! | `file` | what a person changes in that file while the set runs |
 //! | `directory` | the directory: its lock, the password, a home for each instance |
 //! | `record` | the record in its file, written with its version |
 //! | `launch` | the configuration and the port of an instance |
@@ -19,6 +20,7 @@
 
 mod directory;
 mod failovers;
+mod file;
 mod keeper;
 mod launch;
 mod process;
@@ -39,6 +41,7 @@ use tokio::{
 
 use crate::{api::Flavor, resources};
 use directory::Directory;
+use file::File;
 use keeper::Keeper;
 use launch::Launch;
 use record::Book;
@@ -116,6 +119,7 @@ pub enum Error {
 /// # Errors
 /// When it cannot start: the message names the option to change.
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let file = File::new(&arguments.file);
     let resource = resource::read(&arguments.file)?;
     let name = resource.metadata.name.clone().unwrap_or_default();
     let program = program(arguments.server, resource.spec.flavor)?;
@@ -147,7 +151,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let (lead, led) = watch::channel(None);
     let proxy = tokio::spawn(proxy::run(listener, led));
-    let mut keeper = Keeper::new(directory, Arc::new(launch), live, book, lead, screen.pen(), listen);
+    let mut keeper = Keeper::new(directory, (Arc::new(launch), file), live, book, lead, screen.pen(), listen);
     let [interrupt, terminate, hangup] = &mut signals;
     tokio::select! {
         () = keeper.run() => {}
