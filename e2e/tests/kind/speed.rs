@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use valkey_repl_e2e::kube::{Pair, PodWriter};
+use valkey_repl_e2e::kube::{Pair, Pod, PodWriter};
 use valkey_repl_e2e::percentile;
+use valkey_repl_e2e::wait::try_until;
 
 use crate::{PAIR, cluster};
 
 /// Pairs that crash by turns: while one heals the next one crashes. Each has a client that writes all the time: more of them would be
 /// measured themselves.
-const PAIRS: usize = 2;
+const PAIRS: usize = 3;
 /// How long a failover or a return may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -26,8 +27,17 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
         })
         .collect();
     let mut gaps = Vec::new();
+    let mut crashed: Vec<Option<Pod>> = vec![None; PAIRS];
     while gaps.len() < crashes {
-        for (pair, writer) in &scenes {
+        for ((pair, writer), crashed) in scenes.iter().zip(&mut crashed) {
+            // One that is still to be deleted would take over and go: two failures at once.
+            if let Some(old) = crashed.take() {
+                try_until("another pod in its place", PATIENCE, || match pair.pods()?.get(&old.name) {
+                    Some(pod) if pod.uid != old.uid => Ok(()),
+                    _ => Err(format!("{} stands", old.name)),
+                })
+                .unwrap();
+            }
             pair.wait_in_step(PATIENCE).unwrap();
             writer.wait_for_writes(PATIENCE).unwrap();
             let primary = pair.primary().unwrap();
@@ -38,6 +48,7 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
             gaps.push(writer.status().unwrap().longest_gap.ms);
             // Kubelet waits longer and longer before it starts the same container again, but not that of another pod.
             pair.kubectl.run(&["delete", "pod", &primary.name, "--wait=false"]).unwrap();
+            *crashed = Some(primary);
         }
     }
     for (pair, writer) in scenes {

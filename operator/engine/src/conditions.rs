@@ -11,7 +11,11 @@ impl Turn<'_> {
     pub(crate) fn finish(mut self, written: Option<Record>) -> Decision {
         let record = self.seen.record.as_ref();
         let endpoints = record.map(|r| self.endpoints(r)).unwrap_or_default();
-        let conditions = self.conditions(record, &endpoints);
+        // They are told together with the record that is written, so they are of that one.
+        let conditions = match &written {
+            Some(next) => self.conditions(Some(next), &self.endpoints(next)),
+            None => self.conditions(record, &endpoints),
+        };
         let restartable = record.map(|r| self.restartable(r)).unwrap_or_default();
         self.announce(&conditions);
         let step = (self.spec.quorum_timeout_ms / 4).clamp(1, 1_000);

@@ -65,7 +65,10 @@ impl<'a> Turn<'a> {
 
     /// Whether the last that answered is certainly not where the instance is now.
     pub(crate) fn has_moved(&self, name: &str) -> bool {
-        self.instance(name).is_some_and(|i| i.connection == Connection::Untried)
+        let Some(instance) = self.instance(name) else { return false };
+        let answered = instance.answer.as_ref().map(|answer| answer.uid.as_str());
+        let elsewhere = instance.presence.uid().zip(answered).is_some_and(|(pod, answered)| pod != answered);
+        instance.connection == Connection::Untried || elsewhere
     }
 
     /// For how long nothing has come back from an instance.

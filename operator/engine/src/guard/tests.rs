@@ -1,4 +1,5 @@
 use crate::decide;
+use crate::decision::ConditionKind;
 use crate::memory::Memory;
 use crate::observe::{
     Address, Answer, Connection, Fence, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
@@ -88,6 +89,20 @@ fn readers_are_not_led_to_a_pod_that_is_not_there_any_more() {
     let ro = |connection| decide(&alone(connection), &Memory::default()).endpoints.ro;
     assert_eq!(ro(Connection::Connected), ["pair-1"]);
     assert!(ro(Connection::Untried).is_empty());
+    let mut moved = alone(Connection::Silent { since_ms: 9_950 });
+    moved.instances[1].presence = Presence::Running { uid: "another".to_owned() };
+    assert!(decide(&moved, &Memory::default()).endpoints.ro.is_empty());
     // One that is silent for a moment may be slow.
     assert_eq!(ro(Connection::Silent { since_ms: 9_950 }), ["pair-1"]);
+}
+
+#[test]
+fn what_is_told_together_with_a_record_is_of_that_record() {
+    let mut seen = alone(Connection::Refused { asked_ms: 9_950, uid: Some("uid-1".to_owned()) });
+    let record = seen.record.as_mut().unwrap();
+    record.successors = vec![Life { name: "pair-1".to_owned(), uid: "uid-1".to_owned(), run_id: "run-1".to_owned() }];
+    let decision = decide(&seen, &Memory::default());
+    assert!(decision.record.is_some_and(|record| record.successors.is_empty()), "it has lost its successor");
+    let degraded = decision.conditions.iter().find(|condition| condition.kind == ConditionKind::Degraded).unwrap();
+    assert_eq!((degraded.status, degraded.reason.as_str()), (Some(true), "TooFewSuccessors"));
 }
