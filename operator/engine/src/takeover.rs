@@ -411,7 +411,7 @@ impl<'a> Turn<'a> {
             return Some(Record { epoch: record.epoch + 1, target: None, why: Some(Why::Retargeted), ..next(record) });
         }
         // One that is in the middle of a full sync from a primary that is lost will never be whole, and refuses to be promoted.
-        let halfway = self.fresh_life(target).is_some_and(|a| a.fence.is_some() && !a.whole && self.after_record(a));
+        let halfway = self.fresh_life(target).is_some_and(|a| !a.is_primary() && !a.whole && self.after_record(a));
         if answers && !halfway { None } else { self.reelect_if_over(record, &record.eligible) }
     }
 }

@@ -53,10 +53,12 @@ use crate::{
 const MOST_INSTANCES: u32 = 9;
 /// The pause after the API server failed in something that can wait.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long an operator that has just begun to lead leaves people what its predecessor told them of instances that it has not heard of yet.
+/// How long an operator that has just begun to ask leaves people what its predecessor told them of instances that it has not heard of yet.
 const INHERITED: Duration = Duration::from_secs(10);
 /// How long nodes mostly take until their Services lead elsewhere.
 const LEAD_MS: u64 = 75;
+/// The same, although they cannot be asked yet.
+const INHERITED_AT_MOST: Duration = Duration::from_secs(60);
 /// How often a status is written at most, apart from the record.
 const STATUS_PACE: Duration = Duration::from_secs(1);
 
@@ -82,7 +84,9 @@ pub(super) struct Keeper {
     /// Of the conditions, as last counted.
     statuses: Vec<Option<bool>>,
     hurry: Hurry,
-    began: Instant,
+    /// Since when the instances can be asked: with thousands of resources, the passwords alone take their time.
+    began: Option<Instant>,
+    started: Instant,
     /// The record was read once.
     has_read: bool,
     /// Nothing that can wait is asked of the API server before.
@@ -129,7 +133,8 @@ impl Keeper {
             told: Told::default(),
             statuses: Vec::new(),
             hurry: Hurry::default(),
-            began: Instant::now(),
+            began: None,
+            started: Instant::now(),
             has_read: false,
             not_before: None,
             status_not_before: None,
@@ -198,7 +203,7 @@ impl Keeper {
     }
 
     fn has_just_begun(&self) -> bool {
-        self.began.elapsed() < INHERITED
+        self.began.is_none_or(|at| at.elapsed() < INHERITED) && self.started.elapsed() < INHERITED_AT_MOST
     }
 
     /// How long a write may take before the next vote is due.
@@ -298,6 +303,9 @@ impl Keeper {
             self.settings = Some(settings);
         }
         let built = self.built.borrow_and_update().clone();
+        if !built.passwords.is_empty() {
+            self.began.get_or_insert_with(Instant::now);
+        }
         for (ordinal, pod) in (0..).zip(pods) {
             let link = self.links.entry(ordinal).or_insert_with(|| Link::start(settings, self.news.clone()));
             let target = pod.as_ref().filter(|_| !built.passwords.is_empty()).and_then(|pod| {

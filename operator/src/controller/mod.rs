@@ -73,7 +73,7 @@ pub struct Options {
 /// How many resources may be built at once, so that the start of an operator does not drown the API server.
 const BUILDS: usize = 16;
 /// How many may read what they begin with at once, records and passwords: more at a time would not come sooner, and all of them too late.
-const READS: usize = 16;
+const READS: usize = 32;
 /// How many calls may be under way at once that clients wait for: records and the ways of the Services.
 const URGENT: usize = 32;
 /// How many for people: status, labels, and so on.
