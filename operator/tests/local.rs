@@ -358,7 +358,7 @@ fn servers_outlive_an_operator_that_is_killed_and_the_next_one_goes_on_with_them
     assert_eq!(run.servers, before, "nothing was restarted");
     assert_eq!(run.client(address).ok(&["GET", "meanwhile"]), "yes");
     run.kill("pair-0");
-    run.wait_for(&["move epoch 2: pair-0 -> pair-1"]);
+    run.wait_for(&["failover epoch 2: pair-0 -> pair-1"]);
     assert_eq!(run.client(address).ok(&["GET", "greeting"]), "hello");
     run.wait_for(&["pair-0 can take over from pair-1"]);
     assert!(run.stop().success());
