@@ -353,4 +353,4 @@ fn begin_with(record: &Record, target: Life, why: Why) -> Record {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,10 +7,10 @@ use crate::record::{Life, Lineage, Phase, Record};
 use crate::spec::{Acceptance, Durability, Spec};
 
 const EPOCH: u64 = 7;
-const HISTORY: &str = "history";
+pub(crate) const HISTORY: &str = "history";
 
 /// An instance that has restarted, and what it holds of the recorded history.
-fn restarted(ordinal: u32, offset: u64, loading: bool) -> Instance {
+pub(crate) fn restarted(ordinal: u32, offset: u64, loading: bool) -> Instance {
     let name = format!("pair-{ordinal}");
     let uid = format!("uid-{ordinal}");
     let (host, port) = Address::NOWHERE;

@@ -1,54 +1,26 @@
 use crate::decide;
 use crate::decision::ConditionKind;
+use crate::election::tests::{HISTORY, restarted};
 use crate::memory::Memory;
 use crate::observe::{
-    Address, Answer, Connection, Fence, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
+    Address, Answer, Connection, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
 };
 use crate::record::{Life, Lineage, Phase, Record};
 use crate::spec::{Durability, Spec};
 
 const EPOCH: u64 = 2;
-const HISTORY: &str = "history";
 
+/// One that has been at it for a while: the primary, or the replica that follows it.
 fn instance(ordinal: u32, role: Role, connection: Connection) -> Instance {
-    let name = format!("pair-{ordinal}");
-    let uid = format!("uid-{ordinal}");
+    let known = restarted(ordinal, 1_000, false);
     let upstream =
         Upstream { address: Address { host: "pair-0".to_owned(), port: 6379 }, link: LinkState::Up, since_ms: 5_000 };
-    Instance {
-        address: Address { host: name.clone(), port: 6379 },
-        ordinal,
-        presence: Presence::Running { uid: uid.clone() },
-        connection,
-        answer: Some(Answer {
-            asked_ms: 9_900,
-            received_ms: 9_901,
-            uid,
-            run_id: format!("run-{ordinal}"),
-            role,
-            fence: Some(Fence {
-                epoch: EPOCH,
-                term: 10,
-                guard: false,
-                votes: 0,
-                acks: 0,
-                token: 1,
-                writable: true,
-                acked_offset: 0,
-            }),
-            replid: HISTORY.to_owned(),
-            replid2: None,
-            second_offset: None,
-            offset: 1_000,
-            whole: true,
-            loading: false,
-            keys: 1,
-            upstream: (role == Role::Replica).then_some(upstream),
-            replicas: Vec::new(),
-            failover_in_progress: false,
-        }),
-        name,
-    }
+    let answer = known.answer.map(|mut answer| {
+        answer.fence.iter_mut().for_each(|fence| fence.epoch = EPOCH);
+        let upstream = (role == Role::Replica).then_some(upstream);
+        Answer { role, run_id: format!("run-{ordinal}"), upstream, ..answer }
+    });
+    Instance { connection, answer, ..known }
 }
 
 /// `pair-0` serves alone, and `pair-1` was in sync with it a moment ago.
