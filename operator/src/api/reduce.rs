@@ -71,7 +71,7 @@ impl ValkeyReplication {
         Some(Acceptance { epoch: epoch.trim().parse().ok(), instance })
     }
 
-    fn annotation(&self, key: &str) -> Option<&str> {
+    pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
         debug_assert!(key.starts_with(GROUP));
         self.metadata.annotations.as_ref()?.get(key).map(|value| value.trim())
     }

@@ -67,8 +67,7 @@ fn change(standing: &ValkeyReplication, read: &ValkeyReplication, now: Timestamp
     next.spec.instances = read.spec.instances;
     next.spec.primary.clone_from(&read.spec.primary);
     next.spec.paused = read.spec.paused;
-    let wish = |resource: &ValkeyReplication| resource.metadata.annotations.as_ref()?.get(SWITCHOVER).cloned();
-    if wish(standing) != wish(read) {
+    if standing.annotation(SWITCHOVER) != read.annotation(SWITCHOVER) {
         // As an API server notes it: the same wish, made again later, is another one.
         next.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
             time: Some(Time(now)),
