@@ -11,6 +11,8 @@ use crate::ledger::{Status, Verdict};
 use crate::wait::try_until;
 
 const POD: &str = "writer";
+/// How long a verdict on the writes may be out of reach.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// A writer in a pod.
 #[derive(Debug)]
@@ -75,11 +77,14 @@ impl PodWriter {
 
     /// Looks up every answered write, at the address written to or at another.
     ///
+    /// Asked again while no verdict comes: right after a failover the cluster's DNS servers do not all know the name's new address, and a
+    /// connection that the writer has tells nothing of the next one.
+    ///
     /// # Errors
-    /// As for [`PodWriter::status`]; also when that server cannot be asked.
+    /// As for [`PodWriter::status`]; also when that server cannot be asked for [`LOOKED_UP_WITHIN`].
     pub fn verify(&self, address: Option<&str>) -> Result<Verdict, String> {
         let words: Vec<&str> = ["verify"].into_iter().chain(address).collect();
-        self.ask_writer(&words)
+        try_until("the writes to be looked up", LOOKED_UP_WITHIN, || self.ask_writer(&words))
     }
 
     /// Waits until the figures are as wanted.
