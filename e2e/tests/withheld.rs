@@ -1,36 +1,13 @@
 //! What the operator tells of pods that nobody makes: against a real API server, with the rights that the chart gives it, and no cluster
 //! behind. Skipped, with a word, where the programs are missing.
 
-use std::fs;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use valkey_repl_e2e::kube::{ApiServer, definition, run};
-use valkey_repl_e2e::programs::{self, root};
+use valkey_repl_e2e::kube::{ApiServer, Operator, run};
 use valkey_repl_e2e::wait::until;
 
 const LIMIT: Duration = Duration::from_secs(90);
-const NAMESPACE: &str = "valkey-repl-system";
-
-/// Ends with the test.
-struct Operator(Child);
-
-impl Operator {
-    fn start(server: &ApiServer) -> Self {
-        let mut command = Command::new(programs::ours("valkey-operator", "valkey-operator").unwrap());
-        command.args(["run", "--identity", "one", "--namespace", NAMESPACE, "--http-address", "127.0.0.1:0"]);
-        command.env("KUBECONFIG", server.operator_kubeconfig());
-        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn why_a_pod_is_not_made_is_in_the_status_of_its_resource() {
@@ -39,14 +16,8 @@ fn why_a_pod_is_not_made_is_in_the_status_of_its_resource() {
         return;
     }
     let Some(server) = ApiServer::start().unwrap() else { return };
-    let kubectl = server.kubectl("default");
-    kubectl.apply(&fs::read_to_string(definition()).unwrap()).unwrap();
-    kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
-    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]).unwrap();
-    let chart = root().join("charts").to_string_lossy().into_owned();
-    let args = ["template", "valkey-repl", &chart, "--namespace", NAMESPACE, "--show-only", "templates/rbac.yaml"];
-    server.kubectl(NAMESPACE).apply(&server.helm(&args).unwrap()).unwrap();
-    let _operator = Operator::start(&server);
+    let kubectl = Operator::prepare(&server).unwrap();
+    let _operator = Operator::start(&server).unwrap();
 
     let pair = json!({"apiVersion": "valkey-repl.dev/v1alpha1", "kind": "ValkeyReplication",
         "metadata": {"name": "pair"}, "spec": {"storage": {"ephemeral": true}}});

@@ -27,6 +27,17 @@ pub struct ApiServer {
     processes: Vec<Child>,
 }
 
+/// One request of the operator's.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `get`, `patch` and so on.
+    pub verb: String,
+    /// The plural of the kind that it is about; nothing where it is about none.
+    pub resource: String,
+    /// The object that it is about; nothing where it is about none or many.
+    pub name: String,
+}
+
 impl ApiServer {
     /// Starts one; `Ok(None)`: the programs that it takes are not on this machine.
     ///
@@ -110,11 +121,11 @@ impl ApiServer {
         run("helm", args, &[("KUBECONFIG", OsStr::new(&self.path("admin.json")))], "")
     }
 
-    /// What the operator has asked for so far: verb and resource of each request.
+    /// What the operator has asked for so far.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn requests(&self) -> Result<Vec<(String, String)>, String> {
+    pub fn requests(&self) -> Result<Vec<Request>, String> {
         let log = match fs::read_to_string(self.path("audit.log")) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             log => log.map_err(text)?,
@@ -122,7 +133,12 @@ impl ApiServer {
         let word = |event: &serde_json::Value, at: &str| event.pointer(at)?.as_str().map(str::to_owned);
         let request = |line: &str| {
             let event = serde_json::from_str(line).ok()?;
-            Some((word(&event, "/verb")?, word(&event, "/objectRef/resource").unwrap_or_default()))
+            let of_object = |field| word(&event, field).unwrap_or_default();
+            Some(Request {
+                verb: word(&event, "/verb")?,
+                resource: of_object("/objectRef/resource"),
+                name: of_object("/objectRef/name"),
+            })
         };
         Ok(log.lines().filter_map(request).collect())
     }

@@ -188,8 +188,8 @@ async fn asked_within(server: &ApiServer, time: Duration) -> BTreeMap<Request, u
     tokio::time::sleep(time).await;
     let mut asked = BTreeMap::new();
     let requests = server.requests().unwrap().split_off(before);
-    requests.into_iter().filter(|(_, resource)| resource != "leases").for_each(|request| {
-        *asked.entry(request).or_default() += 1;
+    requests.into_iter().filter(|request| request.resource != "leases").for_each(|request| {
+        *asked.entry((request.verb, request.resource)).or_default() += 1;
     });
     asked
 }

@@ -1,11 +1,12 @@
 //! Server-side apply that knows when there is nothing to do: an object is sent only when what is wanted has changed
-//! since it was last sent, or when somebody else has changed the object.
+//! since it was last sent, or when somebody else has changed the object. Who has just taken office has sent nothing yet: then the object
+//! itself tells whether it stands as wanted ([`stands`](super::stands)).
 
 use std::{
     collections::HashMap,
     fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +16,10 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::time::timeout;
+
+use super::stands::stands;
 
 /// The field manager of everything that is applied.
 pub(super) const MANAGER: &str = "valkey-operator";
@@ -55,26 +59,61 @@ pub(super) async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) 
     Ok(timeout(CALL, call).await??)
 }
 
-/// The versions of the objects that stand, as the watches last saw them.
+/// The objects that stand, as the watches last saw them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Standing(Arc<Mutex<HashMap<Key, String>>>);
+pub(super) struct Standing(Arc<Mutex<HashMap<Key, Seen>>>);
+
+#[derive(Debug)]
+struct Seen {
+    version: Option<String>,
+    /// The object as JSON, where it stood before this operator took office; until somebody has looked at it or changed it.
+    inherited: Option<Box<str>>,
+}
 
 /// Kind, namespace, name.
 type Key = (String, String, String);
 
 impl Standing {
+    /// An object that stood before this operator took office.
+    pub fn inherit<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        // One that cannot be written as JSON is applied anew.
+        let inherited = serde_json::to_string(object).ok().map(Box::from);
+        self.all().insert(key::<K>(object.meta()), Seen { version: version(object.meta()), inherited });
+    }
+
+    /// An object was made or changed.
     pub fn note<K: Resource<DynamicType = ()>>(&self, meta: &ObjectMeta) {
-        if let Some(version) = version(meta) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key::<K>(meta), version);
+        let version = version(meta);
+        let mut all = self.all();
+        match all.get_mut(&key::<K>(meta)) {
+            Some(seen) if seen.version == version => {}
+            _ => drop(all.insert(key::<K>(meta), Seen { version, inherited: None })),
         }
     }
 
     pub fn forget<K: Resource<DynamicType = ()>>(&self, meta: &ObjectMeta) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key::<K>(meta));
+        self.all().remove(&key::<K>(meta));
     }
 
-    fn get(&self, key: &Key) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    fn stands(&self, key: &Key) -> bool {
+        self.all().contains_key(key)
+    }
+
+    fn version(&self, key: &Key) -> Option<String> {
+        self.all().get(key)?.version.clone()
+    }
+
+    /// An object that stood before this operator took office, and its version. Only once: then it is known.
+    fn inherited(&self, key: &Key) -> Option<(Value, Option<String>)> {
+        let mut all = self.all();
+        let seen = all.get_mut(key)?;
+        let (object, version) = (seen.inherited.take()?, seen.version.clone());
+        drop(all);
+        Some((serde_json::from_str(&object).ok()?, version))
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Key, Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,11 +149,17 @@ impl Applier {
         let mut hasher = DefaultHasher::new();
         serde_json::to_string(object)?.hash(&mut hasher);
         let wanted = hasher.finish();
-        if let Some((sent, version)) = self.sent.get(&key)
-            && *sent == wanted
-            && self.standing.get(&key) == *version
-        {
-            return Ok(());
+        match self.sent.get(&key) {
+            Some((sent, version)) if *sent == wanted && self.standing.version(&key) == *version => return Ok(()),
+            Some(_) => {}
+            None => {
+                if let Some((found, version)) = self.standing.inherited(&key)
+                    && stands(&serde_json::to_value(object)?, &found)
+                {
+                    self.sent.insert(key, (wanted, version));
+                    return Ok(());
+                }
+            }
         }
         let written = server_side_apply(&self.client, object).await?;
         tracing::debug!(kind = key.0, name = key.2, "applied");
@@ -129,7 +174,7 @@ impl Applier {
     {
         let meta = ObjectMeta { namespace: Some(namespace.into()), name: Some(name.into()), ..ObjectMeta::default() };
         let key = key::<K>(&meta);
-        if self.standing.get(&key).is_none() {
+        if !self.standing.stands(&key) {
             return Ok(());
         }
         self.sent.remove(&key);
@@ -170,12 +215,29 @@ mod tests {
     #[test]
     fn a_change_of_status_is_no_reason_to_apply_anew() {
         let standing = Standing::default();
+        let named = key::<StatefulSet>(&meta(None, ""));
         standing.note::<StatefulSet>(&meta(Some(3), "10"));
-        let before = standing.get(&key::<StatefulSet>(&meta(None, "")));
+        let before = standing.version(&named);
         standing.note::<StatefulSet>(&meta(Some(3), "11"));
-        assert_eq!(standing.get(&key::<StatefulSet>(&meta(None, ""))), before);
-        assert_eq!(standing.get(&key::<ConfigMap>(&meta(None, ""))), None);
+        assert_eq!(standing.version(&named), before);
+        assert!(!standing.stands(&key::<ConfigMap>(&meta(None, ""))));
         standing.forget::<StatefulSet>(&meta(None, ""));
-        assert_eq!(standing.get(&key::<StatefulSet>(&meta(None, ""))), None);
+        assert!(!standing.stands(&named));
+    }
+
+    #[test]
+    fn what_was_inherited_is_looked_at_once_and_not_after_a_change() {
+        let standing = Standing::default();
+        let named = key::<StatefulSet>(&meta(None, ""));
+        let set = StatefulSet { metadata: meta(Some(3), "10"), ..StatefulSet::default() };
+        assert_eq!(standing.inherited(&named), None);
+        standing.inherit(&set);
+        standing.note::<StatefulSet>(&meta(Some(3), "11"));
+        let (found, version) = standing.inherited(&named).unwrap();
+        assert_eq!((found["metadata"]["name"].as_str(), version.as_deref()), (Some("pair"), Some("g3")));
+        assert_eq!(standing.inherited(&named), None);
+        standing.inherit(&set);
+        standing.note::<StatefulSet>(&meta(Some(4), "12"));
+        assert_eq!(standing.inherited(&named), None);
     }
 }

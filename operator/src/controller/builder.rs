@@ -27,6 +27,7 @@ use tokio::{
 use super::{
     Shared,
     apply::{self, Applier, MANAGER, call},
+    stands::stands,
 };
 use crate::{
     api::ValkeyReplication,
@@ -74,6 +75,8 @@ enum Error {
     Random(#[from] getrandom::Error),
     #[error("the resource breaks a rule of its definition: {0}")]
     Rule(String),
+    #[error("a Secret could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// The task's state.
@@ -259,7 +262,10 @@ impl Builder {
                 return Err(error);
             }
         };
-        let other = self.passwords != passwords || self.own != own || standing.is_none();
+        let other = match &standing {
+            Some(standing) => !stands(&serde_json::to_value(&rendered)?, &serde_json::to_value(standing)?),
+            None => true,
+        };
         if other && !resource.spec.paused {
             // Before any server is told: one that starts from now on reads it there.
             apply::server_side_apply(&self.shared.client, &rendered).await?;

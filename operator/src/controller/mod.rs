@@ -14,6 +14,7 @@
 //! | `gate` | how much is asked of the API server at once |
 //! | `desk` | people's questions |
 //! | `apply` | server-side apply that knows when there is nothing to do |
+//! | `stands` | whether an object stands as it would be applied (pure) |
 //! | `observe` | pods and answers put together for the engine (pure) |
 //! | `trouble` | why a pod's server does not run (pure) |
 //! | `withheld` | why a pod is not made or not set up, of which only events tell |
@@ -35,6 +36,7 @@ mod observe;
 mod registry;
 pub(crate) mod report;
 mod rollout;
+mod stands;
 mod stored;
 mod trouble;
 mod watches;

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, Resource,
-    api::{ObjectMeta, PartialObjectMeta},
+    api::ObjectMeta,
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         WatchStreamExt,
@@ -19,7 +19,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, watch};
 use valkey_repl_engine::Leadership;
 
@@ -42,6 +42,8 @@ enum News {
     /// An object of this resource that the operator made changed.
     Touch(Key),
     WakeAll,
+    /// All objects of one more kind are known.
+    Listed,
 }
 
 /// Whom the tasks tell about themselves.
@@ -69,8 +71,6 @@ pub(super) async fn run(
         changes.changed().await.ok()?;
         Some((News::WakeAll, changes))
     });
-    // Stores that are not filled yet must not be taken for an empty cluster.
-    let ready = (pods.clone(), sets.clone(), slices.clone());
     let shared = Arc::new(Shared {
         client: workshop.client,
         work: workshop.runtime,
@@ -90,24 +90,22 @@ pub(super) async fn run(
         nodes,
     });
     let mut registry = Registry::new(shared);
-    let mut objects = futures::stream::select_all([
+    let kinds = [
         pod_news,
         set_news,
         slice_news,
         scope.trace::<ConfigMap>(standing.clone()),
         scope.trace::<Service>(standing.clone()),
         scope.trace::<PodDisruptionBudget>(standing),
-        node_news.boxed(),
-    ]);
-    let filled = async {
-        // An error means that the stream has ended, which it does only with this future.
-        let _ = tokio::join!(ready.0.wait_until_ready(), ready.1.wait_until_ready(), ready.2.wait_until_ready());
-    };
-    tokio::pin!(filled);
-    loop {
-        tokio::select! {
-            () = &mut filled => break,
-            news = objects.next() => if news.is_none() { return },
+    ];
+    // What is not listed yet must not be taken for absent.
+    let mut missing = kinds.len();
+    let mut objects = futures::stream::select_all(kinds.into_iter().chain([node_news.boxed()]));
+    while missing > 0 {
+        match objects.next().await {
+            None => return,
+            Some(News::Listed) => missing -= 1,
+            Some(_) => {}
         }
     }
     let mut all = futures::stream::select(objects, scope.resources());
@@ -119,8 +117,32 @@ pub(super) async fn run(
             News::Wake(key) => registry.wake(&key),
             News::Touch(key) => registry.touch(&key),
             News::WakeAll => registry.wake_all(),
+            News::Listed => {}
         }
     }
+}
+
+/// A kind of which the operator makes objects.
+trait Made:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+}
+
+impl<K> Made for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + 'static
+{
 }
 
 struct Scope {
@@ -147,38 +169,24 @@ impl Scope {
         standing: Option<apply::Standing>,
     ) -> (Store<K>, BoxStream<'static, News>)
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Lookup<DynamicType = ()>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Made + Lookup<DynamicType = ()> + Sync,
     {
         let (store, writer) = reflector::store();
-        let stream = watcher(self.api::<K>(), watcher::Config::default().labels(NAME_LABEL));
-        let stream = reflector::reflector(writer, stream.default_backoff().modify(slim));
-        let changes = changed(stream, K::meta, news, move |meta, there| note::<K>(standing.as_ref(), meta, there));
-        (store, changes.boxed())
+        let stream = noted(self.watch::<K>(), standing);
+        let stream = reflector::reflector(writer, stream.modify(slim));
+        (store, changed(stream, news).boxed())
     }
 
-    /// Watches the metadata of the objects of this kind that the operator made, and says whose changed.
+    /// Watches the objects of this kind that the operator made, and says whose changed.
     fn trace<K>(&self, standing: apply::Standing) -> BoxStream<'static, News>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + 'static,
+        K: Made,
     {
-        let api = self.api::<PartialObjectMeta<K>>();
-        let stream = watcher(api, watcher::Config::default().labels(NAME_LABEL));
-        changed(stream.default_backoff(), PartialObjectMeta::<K>::meta, News::Touch, move |meta, there| {
-            note::<K>(Some(&standing), meta, there);
-        })
-        .boxed()
+        changed(noted(self.watch::<K>(), Some(standing)), News::Touch).boxed()
+    }
+
+    fn watch<K: Made>(&self) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + use<K> {
+        watcher(self.api::<K>(), watcher::Config::default().labels(NAME_LABEL)).default_backoff()
     }
 
     /// Watches the resources themselves. One that cannot be read does not hide the others.
@@ -230,39 +238,44 @@ impl Scope {
     }
 }
 
-/// Turns what a watch says into whose object changed.
-fn changed<O: 'static>(
-    stream: impl Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'static,
-    meta: fn(&O) -> &ObjectMeta,
+/// Tells the appliers what stands, and what stood when the watch began.
+fn noted<K: Made>(
+    stream: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send,
+    standing: Option<apply::Standing>,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
+    let mut begun = false;
+    stream.inspect(move |event| {
+        let (Some(standing), Ok(event)) = (&standing, event) else { return };
+        match event {
+            Event::InitApply(object) if !begun => standing.inherit(object),
+            Event::InitApply(object) | Event::Apply(object) => standing.note::<K>(object.meta()),
+            Event::Delete(object) => standing.forget::<K>(object.meta()),
+            Event::InitDone => begun = true,
+            Event::Init => {}
+        }
+    })
+}
+
+/// Turns what a watch says into whose object changed, and once that all are known.
+fn changed<K: Made>(
+    stream: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send,
     news: fn(Key) -> News,
-    note: impl Fn(&ObjectMeta, bool) + Send + 'static,
 ) -> impl Stream<Item = News> + Send {
+    let mut listed = false;
     stream.filter_map(move |event| {
-        let changed = match &event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                note(meta(object), true);
-                owner(meta(object))
+        let said = match &event {
+            Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
+                owner(object.meta()).map(news)
             }
-            Ok(Event::Delete(object)) => {
-                note(meta(object), false);
-                owner(meta(object))
-            }
-            Ok(Event::Init | Event::InitDone) => None,
+            Ok(Event::InitDone) => (!std::mem::replace(&mut listed, true)).then_some(News::Listed),
+            Ok(Event::Init) => None,
             Err(error) => {
                 tracing::warn!("not watched: {error}");
                 None
             }
         };
-        futures::future::ready(changed.map(news))
+        futures::future::ready(said)
     })
-}
-
-fn note<K: Resource<DynamicType = ()>>(standing: Option<&apply::Standing>, meta: &ObjectMeta, there: bool) {
-    match (standing, there) {
-        (Some(standing), true) => standing.note::<K>(meta),
-        (Some(standing), false) => standing.forget::<K>(meta),
-        (None, _) => {}
-    }
 }
 
 /// The resource that an object was made for.
