@@ -1,8 +1,36 @@
 //! Rules and messages that several fields share. What a StatefulSet or a Service would be refused for later is refused here, with the
 //! field, its value and what to write instead.
 
-use kube::core::{Message, Rule};
-use serde_json::json;
+use std::sync::LazyLock;
+
+use kube::{
+    CustomResourceExt,
+    core::{
+        Message, Rule,
+        cel::{CompiledSchema, ValidationErrors, Validator, compile_schema},
+    },
+};
+use serde_json::{Value, json};
+
+use super::ValkeyReplication;
+
+/// The rules of the definition. To compile them takes as long as thousands of looks at a resource.
+static RULES: LazyLock<CompiledSchema> = LazyLock::new(|| {
+    let definition = serde_json::to_value(ValkeyReplication::crd()).unwrap_or_default();
+    let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema");
+    compile_schema(schema.unwrap_or(&Value::Null))
+});
+
+impl ValkeyReplication {
+    /// Checks the resource against the rules of the definition that this operator brings: the API server may know an older one.
+    ///
+    /// # Errors
+    /// All rules that it breaks, in the words that the API server would use.
+    pub fn check(&self) -> Result<(), ValidationErrors> {
+        let object = serde_json::to_value(self).unwrap_or_default();
+        Validator::new().validate_compiled(&RULES, &object, None)
+    }
+}
 
 /// A message that begins with the field and the value that it has.
 pub(super) fn says(field: &str, what: &str) -> Message {

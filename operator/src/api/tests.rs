@@ -20,7 +20,7 @@ pub(crate) fn resource(spec: serde_json::Value) -> ValkeyReplication {
 }
 
 fn refusal(spec: serde_json::Value) -> String {
-    resource(spec).validate_cel().expect_err("should be refused").to_string()
+    resource(spec).check().expect_err("should be refused").to_string()
 }
 
 fn refused_update(old: serde_json::Value, new: serde_json::Value) -> String {
@@ -30,7 +30,7 @@ fn refused_update(old: serde_json::Value, new: serde_json::Value) -> String {
 #[test]
 fn the_smallest_useful_resource_needs_no_field() {
     let pair = resource(json!({}));
-    pair.validate_cel().unwrap();
+    pair.check().unwrap();
     assert_eq!(pair.spec.instances, 2);
 }
 
@@ -57,7 +57,7 @@ fn a_directive_with_a_field_of_its_own_is_refused_with_the_field_to_use() {
 fn other_directives_are_taken_as_numbers_or_text() {
     let pair =
         resource(json!({"config": {"maxmemory-policy": "allkeys-lru", "hz": 50, "maxmemory": 8_000_000_000_u64}}));
-    pair.validate_cel().unwrap();
+    pair.check().unwrap();
     assert_eq!(pair.spec.config["maxmemory"].to_string(), "8000000000");
 }
 
@@ -87,7 +87,7 @@ fn an_amount_that_is_none_is_refused_where_it_stands() {
     for field in ["requests", "limits"] {
         let message = refusal(json!({"resources": {field: {"memory": "lots"}}}));
         assert!(message.contains(&format!("spec.resources.{field} has 'lots', which is no amount")), "{message}");
-        resource(json!({"resources": {field: {"memory": "1.5Gi", "cpu": 2}}})).validate_cel().unwrap();
+        resource(json!({"resources": {field: {"memory": "1.5Gi", "cpu": 2}}})).check().unwrap();
     }
     for size in ["64Mi", "0", "-1", "x", ""] {
         let message = refusal(json!({"replication": {"backlogSize": size}}));
@@ -97,7 +97,7 @@ fn an_amount_that_is_none_is_refused_where_it_stands() {
             "{message}"
         );
     }
-    resource(json!({"replication": {"backlogSize": "1gb"}})).validate_cel().unwrap();
+    resource(json!({"replication": {"backlogSize": "1gb"}})).check().unwrap();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_module_is_refused_where_it_would_stop_the_server() {
     let message = refusal(json!({"config": {"loadmodule": "/x.so"}}));
     assert!(message.contains("spec.config.loadmodule") && message.contains("has no modules"), "{message}");
     let stock = json!({"flavor": "Stock", "image": "valkey/valkey:9.1", "config": {"loadmodule": "/x.so"}});
-    resource(stock).validate_cel().unwrap();
+    resource(stock).check().unwrap();
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
         let message = refusal(json!({"failover": failover}));
         assert!(message.contains(says), "{message}");
     }
-    resource(json!({"failover": {"detectionTimeout": "10s", "quorumTimeout": "15s"}})).validate_cel().unwrap();
+    resource(json!({"failover": {"detectionTimeout": "10s", "quorumTimeout": "15s"}})).check().unwrap();
 }
 
 #[test]
@@ -147,16 +147,14 @@ fn the_lease_may_be_made_longer_but_not_shorter() {
 fn durability_that_could_never_answer_a_write_is_refused() {
     let message = refusal(json!({"instances": 1, "replication": {"durability": "Sync"}}));
     assert!(message.contains("would refuse every write"), "{message}");
-    resource(json!({"instances": 1})).validate_cel().unwrap();
+    resource(json!({"instances": 1})).check().unwrap();
 }
 
 #[test]
 fn giving_up_answered_writes_must_be_asked_for_twice() {
     let message = refusal(json!({"failover": {"staleReplica": "Allow"}}));
     assert!(message.contains("set spec.replication.durability to Async"), "{message}");
-    resource(json!({"failover": {"staleReplica": "Allow"}, "replication": {"durability": "Async"}}))
-        .validate_cel()
-        .unwrap();
+    resource(json!({"failover": {"staleReplica": "Allow"}, "replication": {"durability": "Async"}})).check().unwrap();
 }
 
 #[test]
@@ -164,7 +162,7 @@ fn a_stock_server_is_asked_for_nothing_that_it_cannot_do() {
     assert!(refusal(json!({"flavor": "Stock"})).contains("needs spec.image"));
     let stock = |replication| json!({"flavor": "Stock", "image": "valkey/valkey:9.1", "replication": replication});
     assert!(refusal(stock(json!({"durability": "Preferred"}))).contains("has no acknowledged writes"));
-    resource(stock(json!({}))).validate_cel().unwrap();
+    resource(stock(json!({}))).check().unwrap();
 }
 
 #[test]
@@ -172,14 +170,14 @@ fn a_name_must_fit_the_services_and_pods_made_of_it() {
     for name in ["a".repeat(53), "1pair".into(), "my.pair".into()] {
         let mut pair = resource(json!({}));
         pair.metadata.name = Some(name.clone());
-        let message = pair.validate_cel().expect_err(&name).to_string();
+        let message = pair.check().expect_err(&name).to_string();
         assert!(message.contains("metadata.name"), "{message}");
     }
 }
 
 #[test]
 fn a_primary_that_is_asked_for_must_be_one_of_the_pods() {
-    resource(json!({"primary": "pair-1"})).validate_cel().unwrap();
+    resource(json!({"primary": "pair-1"})).check().unwrap();
     for name in ["pair-2", "pear-0", "pair-x-0", "pair", "1"] {
         let message = refusal(json!({"primary": name}));
         assert!(message.contains("spec.primary names no"), "{message}");
@@ -225,7 +223,7 @@ fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
         "services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0/8"], "annotations": {"a.b/c": "any text"}}},
         "auth": {"secretName": "my.secret-1", "key": "pass_word.txt"},
     });
-    resource(fine).validate_cel().unwrap();
+    resource(fine).check().unwrap();
     let range = refusal(json!({"services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0"]}}}));
     assert!(range.contains("'10.0.0.0' is no range of addresses"), "{range}");
 }
@@ -264,13 +262,13 @@ fn what_would_keep_every_pod_from_its_start_is_refused() {
         assert!(message.contains(&format!("spec.image '{image}' is no name of an image")), "{image:?}: {message}");
     }
     for image in ["valkey", "localhost:5000/a/b:1", "quay.io/x/y@sha256:0123abcd", "Registry.example/a__b:V1"] {
-        resource(json!({"image": image})).validate_cel().unwrap();
+        resource(json!({"image": image})).check().unwrap();
     }
     for value in [r#""64mb"#, r#"a 'b"#, r#""a"b"#, r#"'a'b c"#, r#""a\""#] {
         let message = refusal(json!({"config": {"client-output-buffer-limit": value}}));
         assert!(message.contains("spec.config has a value with a quote"), "{value}: {message}");
     }
     for value in ["normal 0 0 0", r#""a \" b" c"#, r#"'it\'s'"#, "\"\"", ""] {
-        resource(json!({"config": {"client-output-buffer-limit": value, "hz": 50}})).validate_cel().unwrap();
+        resource(json!({"config": {"client-output-buffer-limit": value, "hz": 50}})).check().unwrap();
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct Builder {
     touched: Arc<Notify>,
     built: watch::Sender<Built>,
     applier: Applier,
+    /// The generation that breaks no rule.
+    checked: Option<i64>,
     /// What was last rendered.
     passwords: Vec<Password>,
     own: Option<Password>,
@@ -114,6 +116,7 @@ impl Builder {
             touched,
             built,
             applier,
+            checked: None,
             passwords: Vec::new(),
             own: None,
             reviewed: None,
@@ -176,7 +179,10 @@ impl Builder {
         if resource.metadata.deletion_timestamp.is_some() {
             return Ok(());
         }
-        resource.validate_cel().map_err(|errors| Error::Rule(errors.to_string()))?;
+        if self.checked.is_none() || self.checked != resource.metadata.generation {
+            resource.check().map_err(|errors| Error::Rule(errors.to_string()))?;
+            self.checked = resource.metadata.generation;
+        }
         let due = self.reviewed.is_none_or(|at| at.elapsed() >= self.review());
         let thorough = self.claims_reviewed.is_none_or(|at| at.elapsed() >= REVIEW_CLAIMS);
         if due || thorough {

@@ -33,7 +33,7 @@ fn parse(text: &str) -> Result<ValkeyReplication, String> {
     // What an API server would add.
     resource.metadata.namespace.get_or_insert_with(|| "local".into());
     resource.status = None;
-    resource.validate_cel().map_err(|error| error.to_string())?;
+    resource.check().map_err(|error| error.to_string())?;
     Ok(resource)
 }
 
