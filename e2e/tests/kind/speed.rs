@@ -1,9 +1,9 @@
-//! How long writes stop when the primary's process crashes, over many crashes. It fails for a lost write, not for a slow one, and is run by
-//! name: `make e2e TESTS=speed CRASHES=60`.
+//! How long writes stop when the primary's process crashes, and when the primary is moved on purpose, over many times. They fail for a lost
+//! write, not for a slow one, and are run by name: `make e2e TESTS=speed CRASHES=60 MOVES=30`.
 
 use std::time::Duration;
 
-use valkey_repl_e2e::kube::{Pair, Pod, PodWriter};
+use valkey_repl_e2e::kube::{Cluster, Pair, Pod, PodWriter};
 use valkey_repl_e2e::percentile;
 use valkey_repl_e2e::wait::try_until;
 
@@ -15,21 +15,55 @@ const PAIRS: usize = 3;
 /// How long a failover or a return may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often something is to be done.
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A pair, and a client that writes to it.
+type Scene<'a> = (Pair<'a>, PodWriter);
+
+fn scenes<'c>(cluster: &'c Cluster, name: &str, pairs: usize) -> Vec<Scene<'c>> {
+    let scene = |n| {
+        let pair = Pair::create(cluster, &format!("e2e-{name}-{n}"), "pair", PAIR).unwrap();
+        let writer = pair.start_writer().unwrap();
+        (pair, writer)
+    };
+    (0..pairs).map(scene).collect()
+}
+
+/// Does something to the primary, waits until another is in its place, and says for how many milliseconds no write went through.
+fn gap((pair, writer): &Scene<'_>, what: impl FnOnce(&Pod)) -> u64 {
+    pair.wait_in_step(PATIENCE).unwrap();
+    writer.wait_for_writes(PATIENCE).unwrap();
+    let primary = pair.primary().unwrap();
+    writer.mark().unwrap();
+    what(&primary);
+    pair.wait_for_other_primary(&primary.name, PATIENCE).unwrap();
+    writer.wait_for_writes(PATIENCE).unwrap();
+    writer.status().unwrap().longest_gap.ms
+}
+
+/// Looks up all that was answered, and prints how long clients had to wait.
+fn end(scenes: Vec<Scene<'_>>, what: &str, gaps: &[u64]) {
+    for (pair, writer) in scenes {
+        let verdict = writer.verify(None).unwrap();
+        assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{verdict:?}");
+        pair.delete().unwrap();
+    }
+    let [half, most, all] = [50, 99, 100].map(|percent| percentile(gaps, percent));
+    println!("{what} {} times: no write for {half} ms (p50), {most} ms (p99), {all} ms (longest)", gaps.len());
+}
+
 #[test]
 fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
     let Some(cluster) = cluster() else { return };
-    let crashes = std::env::var("CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    let scenes: Vec<(Pair<'_>, PodWriter)> = (0..PAIRS)
-        .map(|n| {
-            let pair = Pair::create(cluster, &format!("e2e-speed-{n}"), "pair", PAIR).unwrap();
-            let writer = pair.start_writer().unwrap();
-            (pair, writer)
-        })
-        .collect();
+    let scenes = scenes(cluster, "speed", PAIRS);
     let mut gaps = Vec::new();
     let mut crashed: Vec<Option<Pod>> = vec![None; PAIRS];
-    while gaps.len() < crashes {
-        for ((pair, writer), crashed) in scenes.iter().zip(&mut crashed) {
+    while gaps.len() < number("CRASHES", 60) {
+        for (scene, crashed) in scenes.iter().zip(&mut crashed) {
+            let pair = &scene.0;
             // One that is still to be deleted would take over and go: two failures at once.
             if let Some(old) = crashed.take() {
                 try_until("another pod in its place", PATIENCE, || match pair.pods()?.get(&old.name) {
@@ -38,30 +72,25 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
                 })
                 .unwrap();
             }
-            pair.wait_in_step(PATIENCE).unwrap();
-            writer.wait_for_writes(PATIENCE).unwrap();
-            let primary = pair.primary().unwrap();
-            writer.mark().unwrap();
-            cluster.kill_process(&primary, "valkey-server").unwrap();
-            pair.wait_for_other_primary(&primary.name, PATIENCE).unwrap();
-            writer.wait_for_writes(PATIENCE).unwrap();
-            gaps.push(writer.status().unwrap().longest_gap.ms);
+            gaps.push(gap(scene, |primary| {
+                cluster.kill_process(primary, "valkey-server").unwrap();
+                *crashed = Some(primary.clone());
+            }));
             // Kubelet waits longer and longer before it starts the same container again, but not that of another pod.
-            pair.kubectl.run(&["delete", "pod", &primary.name, "--wait=false"]).unwrap();
-            *crashed = Some(primary);
+            if let Some(pod) = &*crashed {
+                pair.kubectl.run(&["delete", "pod", &pod.name, "--wait=false"]).unwrap();
+            }
         }
     }
-    for (pair, writer) in scenes {
-        let verdict = writer.verify(None).unwrap();
-        assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{verdict:?}");
-        pair.delete().unwrap();
-    }
-    let at = |percent| percentile(&gaps, percent);
-    println!(
-        "FAILOVER {} crashes of the process: no write for {} ms (p50), {} ms (p99), {} ms (longest)",
-        gaps.len(),
-        at(50),
-        at(99),
-        at(100)
-    );
+    end(scenes, "FAILOVER process crashed", &gaps);
+}
+
+#[test]
+fn a_primary_that_is_moved_on_purpose_stops_writes_for_a_tenth_of_a_second_and_costs_none_of_them() {
+    let Some(cluster) = cluster() else { return };
+    let scenes = scenes(cluster, "moves", 1);
+    let wish = ["annotate", "vkr", "pair", "valkey-repl.dev/switchover=any"];
+    let gaps: Vec<u64> =
+        (0..number("MOVES", 30)).map(|_| gap(&scenes[0], |_| drop(scenes[0].0.kubectl.run(&wish).unwrap()))).collect();
+    end(scenes, "PLANNED moved", &gaps);
 }
