@@ -45,6 +45,7 @@ peers: ## the real Valkey and Redis that the tests talk to (minutes the first ti
 lint: toolchain deny ## formatting, clippy, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p valkey-repl-e2e --test kind --test scale --locked -- -D warnings
 
 # Unoptimised: it is built in a minute and run for a second. Advisories need a database that is fetched from its home; a machine
 # that does not reach it checks the rest.
