@@ -33,6 +33,8 @@ pub struct Ledger {
     last_answer: Option<(Instant, SystemTime)>,
     longest: Gap,
     errors: u64,
+    in_a_row: u64,
+    most_in_a_row: u64,
     last_error: String,
     run_ids: Vec<String>,
 }
@@ -48,6 +50,8 @@ pub struct Status {
     pub confirmed: u64,
     /// Failed attempts: lost connections and error replies.
     pub errors: u64,
+    /// The most of them without an answered write in between, since the last mark: one means that one retry was enough each time.
+    pub errors_in_a_row: u64,
     /// The last of them.
     pub last_error: String,
     /// Ms since the last answered write.
@@ -68,6 +72,7 @@ impl Ledger {
     /// Write `n` was answered with OK just now.
     pub fn answered(&mut self, n: usize) {
         self.writes[n] = Write::Answered;
+        self.in_a_row = 0;
         let gap = self.current_gap();
         if gap.ms > self.longest.ms {
             self.longest = gap;
@@ -80,10 +85,13 @@ impl Ledger {
         self.writes[n] = Write::Confirmed;
     }
 
-    /// An attempt failed.
-    pub fn failed(&mut self, why: String) {
+    /// An attempt failed; returns how many have, since the last answered write.
+    pub fn failed(&mut self, why: String) -> u64 {
         self.errors += 1;
+        self.in_a_row += 1;
+        self.most_in_a_row = self.most_in_a_row.max(self.in_a_row);
         self.last_error = why;
+        self.in_a_row
     }
 
     /// The writer has connected to the server with this run id.
@@ -93,9 +101,10 @@ impl Ledger {
         }
     }
 
-    /// Forgets the gaps so far; the next one counts from the last answer before now.
+    /// Forgets the gaps and errors so far; the next one counts from the last answer before now.
     pub fn mark(&mut self) {
         self.longest = Gap::default();
+        self.most_in_a_row = 0;
     }
 
     /// Each write with how far it went.
@@ -113,6 +122,7 @@ impl Ledger {
             answered: answered as u64,
             confirmed: confirmed as u64,
             errors: self.errors,
+            errors_in_a_row: self.most_in_a_row,
             last_error: self.last_error.clone(),
             idle_ms: current.ms,
             longest_gap: if current.ms > self.longest.ms { current } else { self.longest.clone() },

@@ -18,7 +18,7 @@ use crate::resp::{Client, Reply};
 const CONNECT: Duration = Duration::from_millis(200);
 /// How long a request may stay without an answer before the writer takes a new connection.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// How long it pauses after a failed attempt.
+/// How long it pauses when its first retry has failed, too.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long the server waits for a replica before the writer counts its last writes as not confirmed.
 const CONFIRM_MS: &str = "50";
@@ -122,8 +122,9 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 
 fn write_until(target: &Target, ledger: &Mutex<Ledger>, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
-        if let Err(error) = write_on_one_connection(target, ledger, over) {
-            lock(ledger).failed(error.to_string());
+        if let Err(error) = write_on_one_connection(target, ledger, over)
+            && lock(ledger).failed(error.to_string()) > 1
+        {
             thread::sleep(PAUSE);
         }
     }

@@ -65,9 +65,8 @@ fn who_waits_for_replicas_has_them_asked_at_once() {
     }
 }
 
-/// The move may be called off by an operator that never heard of what was written meanwhile.
-#[test]
-fn a_replica_that_is_handed_over_to_waits_for_the_operator_that_decides() {
+/// A pair under an operator's word: nobody needs votes, the second follows the first.
+fn governed_pair() -> ((Server, String), (Server, String)) {
     let primary = Server::start(Program::Ours, &["primary-quorum-timeout 60000"]).unwrap();
     let replica = Server::start(
         Program::Ours,
@@ -77,18 +76,65 @@ fn a_replica_that_is_handed_over_to_waits_for_the_operator_that_decides() {
     replica.wait_info("master_link_status", "up").unwrap();
     let run_id = |server: &Server| server.client().unwrap().info("server").unwrap().remove("run_id").unwrap();
     let (first, second) = (run_id(&primary), run_id(&replica));
-    assert!(primary.line(&format!("QUORUM PROMOTE {first} 1 1 0 0")).unwrap().is_ok());
-    assert!(primary.line(&format!("QUORUM GUARD {first} 1 OFF")).unwrap().is_ok());
+    tell(&primary, &format!("QUORUM PROMOTE {first} 1 1 0 0"));
+    tell(&primary, &format!("QUORUM GUARD {first} 1 OFF"));
     // An earlier life of the operator had lifted its guard, too.
-    assert!(replica.line(&format!("QUORUM GUARD {second} 1 OFF")).unwrap().is_ok());
-    assert!(primary.line("SET k 1").unwrap().is_ok());
+    tell(&replica, &format!("QUORUM GUARD {second} 1 OFF"));
+    ((primary, first), (replica, second))
+}
 
-    assert!(primary.line("FAILOVER").unwrap().is_ok());
+#[track_caller]
+fn tell(server: &Server, line: &str) {
+    let answer = server.line(line).unwrap();
+    assert!(answer.is_ok(), "{line}: {answer:?}");
+}
+
+/// The move may be called off by an operator that never heard of what was written meanwhile.
+#[test]
+fn a_replica_that_is_handed_over_to_waits_for_the_operator_that_decides() {
+    let ((primary, _), (replica, second)) = governed_pair();
+    tell(&primary, "SET k 1");
+    tell(&primary, "FAILOVER");
     replica.wait_info("role", "master").unwrap();
+    // It waits for a second, should the word come.
     let refused = replica.line("SET k 2").unwrap();
     assert!(refused.error().is_some_and(|error| error.starts_with("NOQUORUM")), "{refused:?}");
     assert_eq!(replica.line("GET k").unwrap().text().unwrap(), "1");
 
-    assert!(replica.line(&format!("QUORUM PROMOTE {second} 2 2 0 0")).unwrap().is_ok());
-    assert!(replica.line("SET k 2").unwrap().is_ok());
+    tell(&replica, &format!("QUORUM PROMOTE {second} 2 2 0 0"));
+    tell(&replica, "SET k 2");
+}
+
+#[test]
+fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_connection_ends() {
+    let ((primary, first), (replica, second)) = governed_pair();
+    let closed = 1_000_000;
+    let mut writer = primary.client().unwrap();
+    let mut early = replica.client().unwrap();
+    tell(&primary, "SET k 1");
+    tell(&replica, &format!("QUORUM HOLD {second} 2"));
+    early.send(&["SET", "early", "1"]).unwrap();
+    tell(&primary, "FAILOVER");
+    primary.wait_info("master_link_status", "up").unwrap();
+    writer.send(&["SET", "k", "2"]).unwrap();
+    tell(&replica, &format!("QUORUM PROMOTE {second} 2 2 {closed} {closed}"));
+    tell(&primary, &format!("QUORUM FOLLOW {first} 2 127.0.0.1 {}", replica.port()));
+    tell(&replica, &format!("QUORUM GUARD {second} 3 OFF"));
+    tell(&primary, &format!("QUORUM DISMISS {first} 3"));
+
+    let refused = writer.read().unwrap();
+    assert!(refused.error().is_some_and(|error| error.starts_with("READONLY")), "{refused:?}");
+    assert!(writer.read().is_err(), "its connection goes on");
+    // Who came to the next primary early was only kept waiting.
+    assert!(early.read().unwrap().is_ok());
+    tell(&replica, "SET k 2");
+    // Who comes now came to a replica, and stays.
+    let mut reader = primary.client().unwrap();
+    let wait = |reader: &mut Client| {
+        let held = reader.ask(&["GET", "k"]).unwrap().text().unwrap();
+        if held == "2" { Ok(()) } else { Err(held) }
+    };
+    valkey_repl_e2e::wait::until("the write at the replica", std::time::Duration::from_secs(10), || wait(&mut reader));
+    tell(&primary, &format!("QUORUM DISMISS {first} 3"));
+    wait(&mut reader).unwrap();
 }

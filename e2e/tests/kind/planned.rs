@@ -51,8 +51,8 @@ impl Scene {
         let status = self.writer.status().unwrap();
         let verdict = self.writer.verify(None).unwrap();
         println!(
-            "PLANNED {what}: no write for {} ms, {} answered writes looked up",
-            status.longest_gap.ms, verdict.checked
+            "PLANNED {what}: no write for {} ms, at most {} failed in a row, {} answered writes looked up",
+            status.longest_gap.ms, status.errors_in_a_row, verdict.checked
         );
         assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{what}: {verdict:?}");
         self.pair.delete().unwrap();

@@ -32,8 +32,16 @@ fn scenes<'c>(cluster: &'c Cluster, name: &str, pairs: usize) -> Vec<Scene<'c>> 
     (0..pairs).map(scene).collect()
 }
 
-/// Does something to the primary, waits until another is in its place, and says for how many milliseconds no write went through.
-fn gap((pair, writer): &Scene<'_>, what: impl FnOnce(&Pod)) -> u64 {
+/// What a client saw of it.
+struct Stop {
+    /// For how many milliseconds no write went through.
+    ms: u64,
+    /// How many attempts to write failed in a row.
+    errors: u64,
+}
+
+/// Does something to the primary, and waits until another is in its place.
+fn stop((pair, writer): &Scene<'_>, what: impl FnOnce(&Pod)) -> Stop {
     pair.wait_in_step(PATIENCE).unwrap();
     writer.wait_for_writes(PATIENCE).unwrap();
     let primary = pair.primary().unwrap();
@@ -41,27 +49,33 @@ fn gap((pair, writer): &Scene<'_>, what: impl FnOnce(&Pod)) -> u64 {
     what(&primary);
     pair.wait_for_other_primary(&primary.name, PATIENCE).unwrap();
     writer.wait_for_writes(PATIENCE).unwrap();
-    writer.status().unwrap().longest_gap.ms
+    let status = writer.status().unwrap();
+    Stop { ms: status.longest_gap.ms, errors: status.errors_in_a_row }
 }
 
 /// Looks up all that was answered, and prints how long clients had to wait.
-fn end(scenes: Vec<Scene<'_>>, what: &str, gaps: &[u64]) {
+fn end(scenes: Vec<Scene<'_>>, what: &str, stops: &[Stop]) {
     for (pair, writer) in scenes {
         let verdict = writer.verify(None).unwrap();
         assert!(verdict.lost_answered.is_empty() && verdict.lost_confirmed.is_empty(), "{verdict:?}");
         pair.delete().unwrap();
     }
-    let [half, most, all] = [50, 99, 100].map(|percent| percentile(gaps, percent));
-    println!("{what} {} times: no write for {half} ms (p50), {most} ms (p99), {all} ms (longest)", gaps.len());
+    let gaps: Vec<u64> = stops.iter().map(|stop| stop.ms).collect();
+    let [half, most, all] = [50, 99, 100].map(|percent| percentile(&gaps, percent));
+    let once = stops.iter().filter(|stop| stop.errors <= 1).count();
+    println!(
+        "{what} {} times: no write for {half} ms (p50), {most} ms (p99), {all} ms (longest); {once} times one retry at once was enough",
+        gaps.len()
+    );
 }
 
 #[test]
 fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
     let Some(cluster) = cluster() else { return };
     let scenes = scenes(cluster, "speed", PAIRS);
-    let mut gaps = Vec::new();
+    let mut stops = Vec::new();
     let mut crashed: Vec<Option<Pod>> = vec![None; PAIRS];
-    while gaps.len() < number("CRASHES", 60) {
+    while stops.len() < number("CRASHES", 60) {
         for (scene, crashed) in scenes.iter().zip(&mut crashed) {
             let pair = &scene.0;
             // One that is still to be deleted would take over and go: two failures at once.
@@ -72,7 +86,7 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
                 })
                 .unwrap();
             }
-            gaps.push(gap(scene, |primary| {
+            stops.push(stop(scene, |primary| {
                 cluster.kill_process(primary, "valkey-server").unwrap();
                 *crashed = Some(primary.clone());
             }));
@@ -82,7 +96,7 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
             }
         }
     }
-    end(scenes, "FAILOVER process crashed", &gaps);
+    end(scenes, "FAILOVER process crashed", &stops);
 }
 
 #[test]
@@ -90,7 +104,7 @@ fn a_primary_that_is_moved_on_purpose_stops_writes_for_a_tenth_of_a_second_and_c
     let Some(cluster) = cluster() else { return };
     let scenes = scenes(cluster, "moves", 1);
     let wish = ["annotate", "vkr", "pair", "valkey-repl.dev/switchover=any"];
-    let gaps: Vec<u64> =
-        (0..number("MOVES", 30)).map(|_| gap(&scenes[0], |_| drop(scenes[0].0.kubectl.run(&wish).unwrap()))).collect();
-    end(scenes, "PLANNED moved", &gaps);
+    let stops: Vec<Stop> =
+        (0..number("MOVES", 30)).map(|_| stop(&scenes[0], |_| drop(scenes[0].0.kubectl.run(&wish).unwrap()))).collect();
+    end(scenes, "PLANNED moved", &stops);
 }

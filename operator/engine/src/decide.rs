@@ -83,6 +83,8 @@ impl<'a> Turn<'a> {
             let written = written.map(|r| self.renewed(r, answer));
             if written.is_some() {
                 self.commands.retain(|c| matches!(c, crate::Command::Vote { .. }));
+            } else {
+                self.dismiss_former_clients(record, &primary.name);
             }
             return written;
         }

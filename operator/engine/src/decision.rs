@@ -132,8 +132,17 @@ pub enum Command {
         /// The record.
         term: u64,
     },
-    /// `CLIENT KILL TYPE normal` on an instance that was demoted, so that its clients look the endpoint up again.
-    KillClients {
+    /// `QUORUM HOLD`: the writes of clients that came to the next primary early wait for a moment. Never sent to a stock server.
+    Hold {
+        /// The replica that is about to be primary.
+        instance: String,
+        /// Its life.
+        run_id: String,
+        /// The record.
+        term: u64,
+    },
+    /// `QUORUM DISMISS` on an instance that was primary: its clients are to look the endpoint up again. Stock: `CLIENT KILL TYPE normal`.
+    Dismiss {
         /// The instance.
         instance: String,
         /// Its life.
@@ -154,7 +163,8 @@ impl Command {
             | Self::Vote { instance, .. }
             | Self::Failover { instance, .. }
             | Self::AbortFailover { instance, .. }
-            | Self::KillClients { instance, .. } => instance,
+            | Self::Hold { instance, .. }
+            | Self::Dismiss { instance, .. } => instance,
         }
     }
 
@@ -168,7 +178,8 @@ impl Command {
             | Self::Vote { run_id, .. }
             | Self::Failover { run_id, .. }
             | Self::AbortFailover { run_id, .. }
-            | Self::KillClients { run_id, .. } => run_id,
+            | Self::Hold { run_id, .. }
+            | Self::Dismiss { run_id, .. } => run_id,
         }
     }
 }

@@ -113,7 +113,8 @@ fn told(command: &Command) -> String {
         Command::Vote { .. } => format!("vote for {who}"),
         Command::Failover { to, .. } => format!("tell {who} to hand over to {to}"),
         Command::AbortFailover { .. } => format!("tell {who} to give up its handover"),
-        Command::KillClients { .. } => format!("cut off the clients of {who}"),
+        Command::Hold { .. } => format!("tell {who} to have clients wait with their writes for a moment"),
+        Command::Dismiss { .. } => format!("tell {who} to send the clients away that came while it was primary"),
     }
 }
 

@@ -259,4 +259,4 @@ fn without_successors(record: &Record) -> Record {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

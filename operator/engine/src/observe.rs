@@ -228,6 +228,8 @@ pub struct Fence {
     pub writable: bool,
     /// The offset that `acks` replicas have acknowledged, in this life.
     pub acked_offset: u64,
+    /// Whether it has clients that came while it was primary, and it is none any more.
+    pub former_clients: bool,
 }
 
 /// Whom a replica follows.

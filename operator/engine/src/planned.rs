@@ -203,6 +203,14 @@ impl<'a> Turn<'a> {
             Some(&primary.name),
             format!("{} hands over to {}", primary.name, target.name),
         );
+        // The Services lead to it already.
+        if let Some(heir) = self.fresh_life(target).filter(|a| a.fence.is_some()) {
+            self.commands.push(Command::Hold {
+                instance: target.name.clone(),
+                run_id: heir.run_id.clone(),
+                term: record.term,
+            });
+        }
         let led = self.now.saturating_sub(self.seen.record_seen_ms) >= self.spec.lead_ms;
         if led
             && !answer.failover_in_progress
@@ -284,3 +292,6 @@ impl<'a> Turn<'a> {
         Some(if choose { Record { target: None, epoch: record.epoch + 1, ..taken } } else { taken })
     }
 }
+
+#[cfg(test)]
+mod tests;

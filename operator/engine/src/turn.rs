@@ -105,12 +105,31 @@ impl<'a> Turn<'a> {
 
     fn send_clients_away(&mut self, record: &Record, name: &str, answer: &Answer) {
         if answer.is_primary() {
-            self.commands.push(Command::KillClients {
-                instance: name.to_owned(),
-                run_id: answer.run_id.clone(),
-                term: record.term,
-            });
+            self.dismiss(record, name, answer);
         }
+    }
+
+    /// Many a client stays where it is connected and is refused there for ever. It is sent away when the primary accepts writes.
+    pub(crate) fn dismiss_former_clients(&mut self, record: &Record, primary: &str) {
+        let opens = |c: &Command| matches!(c, Command::Guard { instance, .. } if instance == primary);
+        let open = self.answer(primary).and_then(|a| a.fence.as_ref()).is_some_and(|fence| fence.writable);
+        if !open && !self.commands.iter().any(opens) {
+            return;
+        }
+        for instance in self.seen.instances.iter().filter(|i| i.name != primary) {
+            let former = |a: &&Answer| !a.is_primary() && a.fence.as_ref().is_some_and(|fence| fence.former_clients);
+            if let Some(answer) = self.fresh(&instance.name).filter(former) {
+                self.dismiss(record, &instance.name, answer);
+            }
+        }
+    }
+
+    fn dismiss(&mut self, record: &Record, name: &str, answer: &Answer) {
+        self.commands.push(Command::Dismiss {
+            instance: name.to_owned(),
+            run_id: answer.run_id.clone(),
+            term: record.term,
+        });
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn read(reply: &Reply, asked: &Asked<'_>) -> Option<Answer> {
             token: fields.number("token")?,
             writable: fields.flag("writable")?,
             acked_offset: fields.number("acked-offset").unwrap_or(0),
+            former_clients: fields.flag("former-clients").unwrap_or(false),
         }),
         replid: fields.text("replid")?.into_owned(),
         replid2: second_id(fields.text("replid2")),

@@ -277,8 +277,10 @@ async fn commands_reach_the_process_they_are_for_in_order_and_no_other() {
         timeout_ms: 900,
     });
     link.tell(Command::AbortFailover { instance: instance.clone(), run_id: run_id.clone(), term });
-    link.tell(Command::KillClients { instance, run_id, term });
-    while fake.heard("CLIENT").is_empty() {
+    link.tell(Command::Hold { instance: instance.clone(), run_id: run_id.clone(), term });
+    link.tell(Command::Dismiss { instance, run_id, term });
+    let dismissed = |fake: &Fake| fake.heard("QUORUM").iter().any(|words| words[1] == "DISMISS");
+    while !dismissed(&fake) {
         tokio::task::yield_now().await;
     }
     let heard = fake.heard.lock().unwrap().clone();
@@ -298,7 +300,8 @@ async fn commands_reach_the_process_they_are_for_in_order_and_no_other() {
             "QUORUM FOLLOW life-1 5 127.0.0.1 1",
             "FAILOVER TO h 6379 TIMEOUT 900",
             "FAILOVER ABORT",
-            "CLIENT KILL TYPE normal SKIPME yes",
+            "QUORUM HOLD life-1 5",
+            "QUORUM DISMISS life-1 5",
         ]
     );
 }

@@ -38,7 +38,12 @@ pub(super) fn words(command: &Command, native: bool) -> Option<Words> {
         (Command::Vote { .. }, false) => None,
         (Command::Failover { address, timeout_ms, .. }, _) => Some(failover(address, *timeout_ms)),
         (Command::AbortFailover { .. }, _) => Some(vec!["FAILOVER".into(), "ABORT".into()]),
-        (Command::KillClients { .. }, _) => {
+        (Command::Hold { run_id, term, .. }, true) => Some(quorum_command("HOLD", &[run_id.clone(), term.to_string()])),
+        (Command::Hold { .. }, false) => None,
+        (Command::Dismiss { run_id, term, .. }, true) => {
+            Some(quorum_command("DISMISS", &[run_id.clone(), term.to_string()]))
+        }
+        (Command::Dismiss { .. }, false) => {
             Some(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"].map(String::from).to_vec())
         }
     }
@@ -53,7 +58,8 @@ pub(super) fn term(command: &Command) -> Option<u64> {
         | Command::Guard { term, .. }
         | Command::Failover { term, .. }
         | Command::AbortFailover { term, .. }
-        | Command::KillClients { term, .. } => Some(*term),
+        | Command::Hold { term, .. }
+        | Command::Dismiss { term, .. } => Some(*term),
         Command::Vote { .. } => None,
     }
 }

@@ -58,6 +58,7 @@ mod monitor;
 pub mod object;
 pub mod persistence;
 pub mod pubsub;
+pub mod quorum;
 pub mod redact;
 pub mod replication;
 pub mod scan;
@@ -134,6 +135,7 @@ static GROUPS: &[&[Command]] = &[
     object::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
+    quorum::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
     script::COMMANDS,

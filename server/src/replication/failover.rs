@@ -154,6 +154,10 @@ impl Server {
             if let Some(link) = &mut self.repl.link {
                 link.failover = false;
             }
+            // Where an operator decides, the next primary waits for its word, and clients would find nobody who takes their writes.
+            if self.repl.quorum.term > 0 {
+                self.hold_writes();
+            }
             self.unpause(Reason::Failover);
         } else {
             self.abort_failover("Failover target rejected psync request");

@@ -643,7 +643,8 @@ impl Server {
         let Ok(row) = table::resolve(argv) else { return false };
         // EXEC does what was queued.
         let transaction = client.transaction.as_ref().filter(|_| row.command.name == "exec");
-        let paused = self.is_paused(row.command.flags | transaction.map_or(Flags::empty(), |queued| queued.flags));
+        let paused =
+            self.is_stream_paused(row.command.flags | transaction.map_or(Flags::empty(), |queued| queued.flags));
         if paused && let Some(link) = &mut self.repl.link {
             link.last_io_ms = self.keyspace.now_ms();
         }

@@ -2,13 +2,14 @@
 //!
 //! `feed` turns executed commands into the stream, `backlog` holds it; `primary` serves replicas (`psync` decides full or
 //! partial, `transfer` sends snapshots, `reserved` keeps the stream for who takes one over a connection of its own); `link` and
-//! `receive` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles.
+//! `receive` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what clients see of it.
 //! The data set is a function of the stream: who has the same replication id and offset has the same data.
 
 pub mod backlog;
 pub mod dual_channel;
 pub mod failover;
 pub mod feed;
+mod handover;
 pub mod link;
 pub mod own_keys;
 pub mod primary;
@@ -127,6 +128,8 @@ pub struct Replication {
     pub last_ping_ms: i64,
     /// A planned failover under way.
     pub failover: Option<failover::Failover>,
+    /// This was primary, and clients with numbers below this came then.
+    pub former_clients: Option<ClientId>,
     /// The snapshot that is being sent to replicas straight from the child.
     pub transfer: Option<transfer::SocketTransfer>,
     /// The lease of a primary, and the operator's commands.
@@ -154,6 +157,7 @@ impl Replication {
             no_replicas_since: now_ms,
             last_ping_ms: now_ms,
             failover: None,
+            former_clients: None,
             transfer: None,
             quorum: quorum::Quorum::default(),
             ask_for_acks: false,

@@ -49,8 +49,8 @@ pub struct Quorum {
     next_ask: u64,
 }
 
-/// More votes and replicas than anybody has.
-const CLOSED: usize = 1_000_000;
+/// More votes and replicas than anybody has: no write is accepted.
+pub const CLOSED: usize = 1_000_000;
 
 /// Samples of written offsets that are kept.
 const SAMPLES: usize = 64;
@@ -172,6 +172,7 @@ impl Server {
         if q.term > 0 {
             q.clear_votes();
             q.guard = Some(Guard { votes: CLOSED, acks: CLOSED, since_offset: offset });
+            self.hold_writes();
         }
     }
 

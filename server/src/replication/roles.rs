@@ -42,6 +42,7 @@ impl Server {
         }
         let mut stream_db = stream_db;
         if was_primary {
+            self.note_former_clients();
             self.forget_idle_stream();
             stream_db = self.rejoin_restored_history().unwrap_or(stream_db);
         }
@@ -114,6 +115,7 @@ impl Server {
         }
         self.close_link();
         self.repl.link = None;
+        self.repl.former_clients = None;
         self.config.replicaof = None;
         self.restore_idle_stream();
         self.repl.own_keys.clear();

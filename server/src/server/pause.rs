@@ -1,4 +1,4 @@
-//! Pauses: CLIENT PAUSE, a planned failover, a shutdown that waits for replicas.
+//! Pauses: CLIENT PAUSE, a planned failover, a shutdown that waits for replicas, a move of the primary that the operator has begun.
 
 use super::Server;
 use crate::client::ClientFlags;
@@ -22,16 +22,31 @@ pub enum Reason {
     Failover = 1,
     /// SHUTDOWN.
     Shutdown = 2,
+    /// The operator moves the primary, and this instance is not the one that accepts writes: not yet, or not any more. It stops clients
+    /// only: what a replica still misses must reach it.
+    Move = 3,
 }
 
 /// The pauses that are on.
 #[derive(Debug, Default)]
-pub struct Pauses([Option<(Scope, i64)>; 3]);
+pub struct Pauses([Option<(Scope, i64)>; 4]);
 
 impl Pauses {
-    /// The widest scope in force at `now_ms`.
+    /// The widest scope in force at `now_ms` for all that comes, also from a primary.
     pub fn scope(&self, now_ms: i64) -> Option<Scope> {
-        self.0.iter().flatten().filter(|(_, end)| *end > now_ms).map(|(scope, _)| *scope).max()
+        [Reason::Client, Reason::Failover, Reason::Shutdown]
+            .into_iter()
+            .filter_map(|reason| self.of(reason, now_ms))
+            .max()
+    }
+
+    /// The widest scope in force at `now_ms` for what clients send.
+    fn scope_for_clients(&self, now_ms: i64) -> Option<Scope> {
+        self.scope(now_ms).max(self.of(Reason::Move, now_ms))
+    }
+
+    fn of(&self, reason: Reason, now_ms: i64) -> Option<Scope> {
+        self.get(reason).filter(|(_, end)| *end > now_ms).map(|(scope, _)| scope)
     }
 
     /// The pause that somebody asked for: what it stops, and the Unix time in ms of its end.
@@ -46,13 +61,14 @@ impl Pauses {
 }
 
 impl Server {
-    /// Whether commands with these flags must wait.
+    /// Whether a client's command with these flags must wait.
     pub fn is_paused(&self, flags: Flags) -> bool {
-        match self.pauses.scope(self.keyspace.now_ms()) {
-            None => false,
-            Some(Scope::All) => !flags.contains(Flags::NO_AUTH | Flags::LOADING | Flags::STALE | Flags::FAST),
-            Some(Scope::Writes) => flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
-        }
+        stops(self.pauses.scope_for_clients(self.keyspace.now_ms()), flags)
+    }
+
+    /// Whether a command with these flags must wait that our primary sent.
+    pub fn is_stream_paused(&self, flags: Flags) -> bool {
+        stops(self.pauses.scope(self.keyspace.now_ms()), flags)
     }
 
     /// Whether writes are paused: then nothing expires or is evicted either.
@@ -102,5 +118,13 @@ impl Server {
             }
         }
         self.clients.to_read.append(&mut waiting);
+    }
+}
+
+fn stops(scope: Option<Scope>, flags: Flags) -> bool {
+    match scope {
+        None => false,
+        Some(Scope::All) => !flags.contains(Flags::NO_AUTH | Flags::LOADING | Flags::STALE | Flags::FAST),
+        Some(Scope::Writes) => flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
     }
 }

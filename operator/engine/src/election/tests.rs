@@ -34,6 +34,7 @@ pub(crate) fn restarted(ordinal: u32, offset: u64, loading: bool) -> Instance {
                 token: 1,
                 writable: false,
                 acked_offset: 0,
+                former_clients: false,
             }),
             replid: HISTORY.to_owned(),
             replid2: None,

@@ -24,7 +24,7 @@ fn instance(ordinal: u32, role: Role, connection: Connection) -> Instance {
 }
 
 /// `pair-0` serves alone, and `pair-1` was in sync with it a moment ago.
-fn alone(replica: Connection) -> Observation {
+pub(crate) fn alone(replica: Connection) -> Observation {
     Observation {
         now_ms: 10_000,
         now_rfc3339: String::new(),

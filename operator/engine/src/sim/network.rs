@@ -135,6 +135,7 @@ impl World {
                 let s = &mut self.servers[to];
                 if s.conn == conn && s.handing.take().is_some() {
                     s.primary = true;
+                    s.former_clients = false;
                     s.upstream = Follows::Nowhere;
                     s.conn = 0;
                 }
@@ -287,7 +288,9 @@ impl World {
             Command::Promote { term, .. }
             | Command::Follow { term, .. }
             | Command::Detach { term, .. }
-            | Command::Guard { term, .. } => Some(*term),
+            | Command::Guard { term, .. }
+            | Command::Hold { term, .. }
+            | Command::Dismiss { term, .. } => Some(*term),
             _ => None,
         };
         if let Some(term) = term.filter(|_| !s.stock) {
@@ -344,11 +347,14 @@ impl World {
                 s.failover = None;
                 if s.handing.take().is_some() {
                     s.primary = true;
+                    s.former_clients = false;
                     s.upstream = Follows::Nowhere;
                     s.conn = 0;
                 }
             }
-            Command::KillClients { .. } => {}
+            // Clients come anew for each write here, and try on.
+            Command::Hold { .. } => {}
+            Command::Dismiss { .. } => s.former_clients &= s.primary,
         }
     }
 

@@ -76,6 +76,7 @@ pub(super) struct Server {
     pub(super) quorum: Quorum,
     pub(super) operator: Option<u64>,
     pub(super) acked: u64,
+    pub(super) former_clients: bool,
     /// Writes whose answer waits: name and offset.
     pub(super) held: Vec<(u32, u64)>,
 }
@@ -110,6 +111,7 @@ impl Server {
             guard: true,
             quorum: Quorum { votes: 1, acks: 0 },
             operator: None,
+            former_clients: false,
             acked: 0,
             held: Vec::new(),
         }
@@ -191,6 +193,7 @@ impl Server {
     /// Stops being whatever it was; what it holds stays.
     pub(super) fn point_at(&mut self, upstream: Follows, t: u64) {
         // The first attempt comes at once.
+        self.former_clients |= self.primary;
         self.primary = false;
         self.failover = None;
         self.handing = None;
@@ -214,6 +217,7 @@ impl Server {
             self.held.clear();
         }
         self.primary = true;
+        self.former_clients = false;
         self.upstream = Follows::Nowhere;
         self.conn = 0;
         self.failover = None;
@@ -279,6 +283,7 @@ impl Server {
                 token: now,
                 writable: self.accepts(t),
                 acked_offset: self.acked,
+                former_clients: self.former_clients,
             }),
             replid: replid(self.disk.replid),
             replid2: self.disk.second.map(|(id, _)| replid(id)),

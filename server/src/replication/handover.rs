@@ -1,0 +1,48 @@
+//! What clients see of a move that the operator has begun. Nobody accepts writes for a moment: theirs wait meanwhile, at the instance that
+//! was primary and at the one that is to be, rather than fail again and again. Once the next primary accepts writes, the clients of the one
+//! before are sent there: each is refused one write at most, and its connection ends, because many a library keeps one that still stands
+//! and would be refused for ever.
+
+use crate::client::{Client, ClientFlags, ClientId};
+use crate::server::Server;
+use crate::server::effects::READ_ONLY;
+use crate::server::pause::{Reason, Scope};
+
+/// How long writes wait at most: the operator's word may never come.
+const HOLD_MS: i64 = 1_000;
+
+impl Server {
+    /// Has clients wait with their writes, for a second from now at most.
+    pub fn hold_writes(&mut self) {
+        self.pause(Reason::Move, Scope::Writes, self.now_ms() + HOLD_MS);
+    }
+
+    /// Lets clients go on, or hear why they cannot.
+    pub fn end_hold(&mut self) {
+        if self.pauses.get(Reason::Move).is_some() {
+            self.unpause(Reason::Move);
+        }
+    }
+
+    /// From now on this is no primary: who is connected came to one.
+    pub fn note_former_clients(&mut self) {
+        self.repl.former_clients = Some(self.clients.next_id());
+    }
+
+    /// Ends the connections of those who came to a primary, apart from the one who asks for it. A write that waits is refused first, so
+    /// that its client knows that it was not executed.
+    pub fn dismiss_former_clients(&mut self, except: ClientId) {
+        let Some(first_after) = self.repl.former_clients.take() else { return };
+        let is_former = |c: &&Client| c.id < first_after && c.id != except && c.kind() == "normal";
+        let former: Vec<u32> = self.clients.iter().filter(is_former).map(|client| client.slot).collect();
+        for slot in former {
+            let Some(mut client) = self.clients.take(slot) else { continue };
+            if client.flags.contains(ClientFlags::POSTPONED) {
+                client.flags -= ClientFlags::POSTPONED;
+                client.reply.error(READ_ONLY.as_bytes());
+            }
+            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            self.clients.put_back(client);
+        }
+    }
+}
