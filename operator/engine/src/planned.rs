@@ -153,6 +153,12 @@ impl<'a> Turn<'a> {
             return None;
         }
         let has_all = heir.position(&answer.replid).is_some_and(|p| p >= answer.offset);
+        if !has_all && heir.asked_ms < answer.received_ms && !over {
+            // The old primary, heard later, holds what the target has sent it since.
+            let message = format!("{} is to say how far it is", target.name);
+            self.say(ReasonCode::WaitingForHandover, Some(&target.name), message);
+            return None;
+        }
         let stepped_down = !answer.is_primary() && !answer.failover_in_progress && self.after_record(answer);
         if !(stepped_down && has_all) {
             return Some(self.call_off(record, primary));

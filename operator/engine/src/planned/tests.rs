@@ -3,7 +3,7 @@ use crate::decision::Command;
 use crate::guard::tests::alone;
 use crate::memory::Memory;
 use crate::observe::{Connection, Fence, Observation};
-use crate::record::{Phase, Record};
+use crate::record::{Phase, Record, Why};
 
 fn change(seen: &mut Observation, ordinal: usize, change: impl FnOnce(&mut Fence)) {
     if let Some(fence) = seen.instances[ordinal].answer.as_mut().and_then(|answer| answer.fence.as_mut()) {
@@ -33,6 +33,35 @@ fn clients_are_sent_away_from_the_old_primary_when_the_next_one_accepts_writes_a
     assert!(dismissed(&seen), "{:?}", told(&seen));
     change(&mut seen, 1, |old| old.former_clients = false);
     assert!(!dismissed(&seen), "{:?}", told(&seen));
+}
+
+/// `pair-0` has handed over to `pair-1` and follows it.
+fn handed_over() -> Observation {
+    let mut seen = alone(Connection::Connected);
+    let [old, heir] = &mut seen.instances[..] else { unreachable!("a pair") };
+    let (Some(old), Some(heir)) = (&mut old.answer, &mut heir.answer) else { unreachable!("both answer") };
+    (old.role, heir.role) = (heir.role, old.role);
+    (old.upstream, heir.upstream) = (heir.upstream.take(), None);
+    if let Some(record) = &mut seen.record {
+        let target = Some(crate::turn::life("pair-1", heir));
+        *record = Record { phase: Phase::Moving, epoch: record.epoch + 1, target, ..record.clone() };
+    }
+    seen
+}
+
+#[test]
+fn a_move_is_not_called_off_because_the_old_primary_was_heard_later_than_the_next_one() {
+    let called_off = |seen: &Observation| {
+        decide(seen, &Memory::default()).record.is_some_and(|record| record.why == Some(Why::CalledOff))
+    };
+    let mut seen = handed_over();
+    let old = seen.instances[0].answer.as_mut();
+    old.map(|old| (old.asked_ms, old.received_ms, old.offset) = (9_950, 9_951, 1_037)).unwrap_or_default();
+    assert!(!called_off(&seen));
+    // Asked again, it holds less: something was lost.
+    let heir = seen.instances[1].answer.as_mut();
+    heir.map(|heir| (heir.asked_ms, heir.received_ms) = (9_960, 9_961)).unwrap_or_default();
+    assert!(called_off(&seen));
 }
 
 #[test]
