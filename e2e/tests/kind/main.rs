@@ -9,11 +9,15 @@ mod planned;
 mod speed;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use valkey_repl_e2e::kube::Cluster;
 
 /// The example of the README: what the tests apply is what a user applies.
 const PAIR: &str = include_str!("../../../examples/pair.yaml");
+
+/// How long a move is left alone by the test that measures it: looking on with kubectl takes more of a small machine than the move.
+const UNDISTURBED: Duration = Duration::from_millis(500);
 
 /// The cluster with the chart installed, brought up by the first test that asks; `None` where these tests are not wanted.
 fn cluster() -> Option<&'static Cluster> {

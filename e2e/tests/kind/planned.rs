@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter};
 
-use crate::{PAIR, cluster};
+use crate::{PAIR, UNDISTURBED, cluster};
 
 /// How long a change may take: kubelet, volumes and images included.
 const CHANGE: Duration = Duration::from_secs(240);
@@ -72,6 +72,7 @@ fn the_primary_moves_when_annotated_and_the_wish_is_taken_away() {
     let Some(scene) = Scene::set("e2e-switchover") else { return };
     let old = scene.primary();
     scene.pair.kubectl.run(&["annotate", "vkr", "pair", "valkey-repl.dev/switchover=any"]).unwrap();
+    std::thread::sleep(UNDISTURBED);
     scene.moved_from(&old);
     scene.settle("2/2");
     let object = scene.pair.kubectl.get(&["vkr", "pair"]).unwrap();

@@ -7,7 +7,7 @@ use valkey_repl_e2e::kube::{Cluster, Pair, Pod, PodWriter};
 use valkey_repl_e2e::percentile;
 use valkey_repl_e2e::wait::try_until;
 
-use crate::{PAIR, cluster};
+use crate::{PAIR, UNDISTURBED, cluster};
 
 /// Pairs that crash by turns: while one heals the next one crashes. Each has a client that writes all the time: more of them would be
 /// measured themselves.
@@ -103,8 +103,11 @@ fn a_crashed_process_stops_writes_for_a_moment_and_costs_none_of_them() {
 fn a_primary_that_is_moved_on_purpose_stops_writes_for_a_tenth_of_a_second_and_costs_none_of_them() {
     let Some(cluster) = cluster() else { return };
     let scenes = scenes(cluster, "moves", 1);
-    let wish = ["annotate", "vkr", "pair", "valkey-repl.dev/switchover=any"];
-    let stops: Vec<Stop> =
-        (0..number("MOVES", 30)).map(|_| stop(&scenes[0], |_| drop(scenes[0].0.kubectl.run(&wish).unwrap()))).collect();
+    let (pair, _) = &scenes[0];
+    let move_away = |_: &Pod| {
+        pair.kubectl.run(&["annotate", "vkr", "pair", "valkey-repl.dev/switchover=any"]).unwrap();
+        std::thread::sleep(UNDISTURBED);
+    };
+    let stops: Vec<Stop> = (0..number("MOVES", 30)).map(|_| stop(&scenes[0], move_away)).collect();
     end(scenes, "PLANNED moved", &stops);
 }
