@@ -54,6 +54,7 @@ impl Bio {
             let (sender, jobs) = channel();
             let (postbox, freed) = (postbox.clone(), freed.clone());
             std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                crate::crash::guard_thread();
                 for job in jobs {
                     match job {
                         Job::Free(value, objects) => {

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub mod crash;
 pub mod data;
 pub mod glob;
 pub mod keyspace;

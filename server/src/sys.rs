@@ -192,47 +192,10 @@ pub fn random_hex40() -> [u8; 40] {
     out
 }
 
-/// Has the log tell of a signal by which the program fails, before that signal ends it; and of SIGALRM, which ends nothing.
-pub fn report_fatal_signals() {
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGALRM] {
-        // SAFETY: all-zero bytes are a valid `sigaction`, with an empty mask.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = report_signal as *const () as usize;
-        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
-        // SAFETY: the handler has the type that goes without SA_SIGINFO, and calls only what a handler may call.
-        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
-    }
-}
-
 /// Has the end of a terminal, and what tells other daemons to read their configuration again, end nothing.
 pub fn ignore_hangups() {
     // SAFETY: no handler is installed.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
-}
-
-/// The handler: it may neither allocate nor lock.
-extern "C" fn report_signal(signal: libc::c_int) {
-    let told: &[u8] = if signal == libc::SIGALRM { b"Received SIGALRM\n" } else { b"Valkey crashed by signal: " };
-    let number = [b'0' + (signal / 10) as u8, b'0' + (signal % 10) as u8, b'\n'];
-    let fd = crate::log::descriptor();
-    let write = |bytes: &[u8]| {
-        // SAFETY: the pointer and the length are those of a live slice; write(2) may be called in a handler.
-        unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-    };
-    // SAFETY: errno is the calling thread's own.
-    let errno = unsafe { *libc::__errno_location() };
-    write(told);
-    if signal == libc::SIGALRM {
-        // SAFETY: as above; what was interrupted finds it as it was.
-        unsafe { *libc::__errno_location() = errno };
-        return;
-    }
-    write(&number);
-    // SAFETY: both may be called in a handler. The signal comes again when the handler returns, and has its usual effect.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
 }
 
 /// The file that is lost with the work that SIGINT ends at once; null while it ends nothing.

@@ -2,6 +2,7 @@
 
 use valkey_server::check::Tool;
 use valkey_server::config::Invocation;
+use valkey_server::crash;
 use valkey_server::server::startup::{fail, version_line};
 use valkey_server::server::{Server, VALKEY_VERSION};
 
@@ -26,6 +27,9 @@ fn main() {
         Ok(loaded) => loaded,
         Err(e) => fail(&e.report(VALKEY_VERSION)),
     };
+    crash::guard_thread();
+    crash::install_alarm();
+    crash::end_on_panic();
     match Server::start(loaded) {
         Ok(mut server) => std::process::exit(server.serve()),
         Err(why) => {

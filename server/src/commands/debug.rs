@@ -48,6 +48,7 @@ static SUBCOMMANDS: &[Sub] = &[
         "<microseconds>",
         "How long to wait before the append-only file is written.",
     ),
+    sub("assert", 2..=2, assert, "", "Crashes the server as by something that must never be."),
     sub("change-repl-id", 2..=2, change_repl_id, "", "Begins a replication history that continues nothing."),
     sub("client-enforce-reply-list", 3..=3, enforce_reply_list, "<0|1>", "Whether every answer counts as a long one."),
     sub(
@@ -226,15 +227,17 @@ fn mallctl(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 #[allow(clippy::panic)]
+fn assert(_: &mut Ctx<'_>) -> CommandResult {
+    panic!("=== ASSERTION FAILED === as DEBUG ASSERT asked");
+}
+
+#[allow(clippy::panic)]
 fn panic(_: &mut Ctx<'_>) -> CommandResult {
-    log_warning!("called by user request: DEBUG PANIC");
     panic!("called by user request");
 }
 
 fn segfault(_: &mut Ctx<'_>) -> CommandResult {
-    crate::sys::kill(std::process::id() as i32, libc::SIGSEGV);
-    // The signal takes effect at the next chance.
-    std::thread::sleep(Duration::from_secs(1));
+    crate::crash::fault();
     Err(CommandError::fixed("ERR the server survived"))
 }
 

@@ -8,7 +8,6 @@ use super::spec::Flags;
 use super::table::{self, Row};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::keyspace::{Effect, ExpiryRule};
-use crate::log_warning;
 use crate::resp::number::parse_i64;
 use crate::resp::{Argv, OwnedArgv};
 use crate::server::Server;
@@ -16,6 +15,7 @@ use crate::server::commandlog::Call;
 use crate::server::latency::Event;
 use crate::server::propagation::{Op, Verdict};
 use crate::server::users::context_of;
+use crate::{crash, log_warning};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +262,10 @@ pub fn call(server: &mut Server, client: &mut Client, row: &'static Row, argv: A
         server.keyspace.set_expiry_rule(ExpiryRule::IGNORE);
     }
     let outer_caller = server.caller.replace(client.id);
-    let result = (row.command.handler)(&mut Ctx { server, client, argv, row });
+    let mut ctx = Ctx { server, client, argv, row };
+    let outer_call = crash::enter_call(&mut ctx);
+    let result = (row.command.handler)(&mut ctx);
+    crash::leave_call(outer_call);
     if sees_expired {
         server.update_expiry_rule();
     }

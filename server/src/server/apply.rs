@@ -24,6 +24,7 @@ impl Server {
         match effect {
             Effect::Keyspace => configure_keyspace(&mut self.keyspace, &self.config),
             Effect::CommandLog => self.apply_commandlog(),
+            Effect::CrashLog => crate::crash::configure(self.config.crash_log_enabled, self.config.use_exit_on_panic),
             Effect::Log => {
                 crate::log::set_level(self.config.loglevel);
                 crate::log::set_format(self.config.log_format, self.config.log_timestamp_format);

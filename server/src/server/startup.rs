@@ -16,7 +16,7 @@ use crate::net::poll::{Interest, Poll, Token};
 use crate::net::waker::Mailbox;
 use crate::persistence::Persistence;
 use crate::replication::Replication;
-use crate::{log, log_notice, log_warning};
+use crate::{crash, log, log_notice, log_warning};
 
 /// Signals, as bytes in a socket pair that the event loop watches.
 #[derive(Debug)]
@@ -77,6 +77,7 @@ impl Server {
         if config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }
+        crash::configure(config.crash_log_enabled, config.use_exit_on_panic);
         announce(&config);
         crate::sys::raise_file_limit(u64::from(config.maxclients) + 32);
 
@@ -158,7 +159,13 @@ impl Server {
 
     /// Loads the data and serves until a shutdown; returns the exit code.
     pub fn serve(&mut self) -> i32 {
-        crate::sys::report_fatal_signals();
+        crash::watch_server(self);
+        let code = self.serve_watched();
+        crash::forget_server();
+        code
+    }
+
+    fn serve_watched(&mut self) -> i32 {
         crate::sys::ignore_hangups();
         let primary = self.config.replicaof.clone();
         if primary.is_some() {
@@ -261,8 +268,9 @@ impl Server {
             (path, _) => path.to_vec(),
         };
         let path = crate::persistence::snapshot::path_of(&path);
-        if let Err(e) = std::fs::write(&path, format!("{}\n", std::process::id())) {
-            log_warning!("Failed to write PID file: {}: {e}", path.display());
+        match std::fs::write(&path, format!("{}\n", std::process::id())) {
+            Ok(()) => crash::remove_at_crash(&path),
+            Err(e) => log_warning!("Failed to write PID file: {}: {e}", path.display()),
         }
     }
 }

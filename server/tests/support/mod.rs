@@ -10,13 +10,16 @@ use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A running server with a directory of its own. Dropping it ends the process and removes the directory.
 pub struct Server {
     process: Child,
+    /// Gathers what it logs after its start, until its end.
+    log: Option<JoinHandle<Vec<u8>>>,
     // Bound but not listening: no other process is given the port.
     _reserved: Socket,
     port: u16,
@@ -36,15 +39,17 @@ impl Server {
         reserved.bind(&SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let port = reserved.local_addr().unwrap().as_socket().unwrap().port();
         let options: Vec<String> = options.iter().map(|option| option.to_string()).collect();
-        let process = spawn(port, &dir, &options);
-        Server { process, _reserved: reserved, port, dir, options }
+        let (process, log) = spawn(port, &dir, &options);
+        Server { process, log: Some(log), _reserved: reserved, port, dir, options }
     }
 
     /// Ends the server in good order and starts it again with what it left in its directory.
     pub fn restart(&mut self) {
         self.connect().send(&["SHUTDOWN"]);
         self.process.wait().unwrap();
-        self.process = spawn(self.port, &self.dir, &self.options);
+        let (process, log) = spawn(self.port, &self.dir, &self.options);
+        self.process = process;
+        self.log = Some(log);
     }
 
     /// The port it listens on.
@@ -55,6 +60,13 @@ impl Server {
     /// Waits for its end.
     pub fn wait(&mut self) {
         self.process.wait().unwrap();
+    }
+
+    /// Waits for its end: how it ended, and what it had logged since its start.
+    pub fn end(&mut self) -> (ExitStatus, String) {
+        let status = self.process.wait().unwrap();
+        let log = self.log.take().map(|gathered| gathered.join().unwrap()).unwrap_or_default();
+        (status, String::from_utf8_lossy(&log).into_owned())
     }
 
     /// The names of what lies in its directory.
@@ -87,7 +99,7 @@ impl Server {
 }
 
 /// Starts a process and waits until it takes connections.
-fn spawn(port: u16, dir: &Path, options: &[String]) -> Child {
+fn spawn(port: u16, dir: &Path, options: &[String]) -> (Child, JoinHandle<Vec<u8>>) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_valkey-server"))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
         .arg(dir)
@@ -103,8 +115,12 @@ fn spawn(port: u16, dir: &Path, options: &[String]) -> Child {
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended before it took connections");
     }
     // The rest of the log is read so that the server never waits for somebody to do so.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    process
+    let rest = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = log.read_to_end(&mut bytes);
+        bytes
+    });
+    (process, rest)
 }
 
 impl Drop for Server {

@@ -45,11 +45,11 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// How SIGTERM stops the server.
     shutdown_on_sigterm: ShutdownOptions = ShutdownOptions::default(), "shutdown-on-sigterm", Shutdown, None, Acts;
     /// Logs a report when the server crashes.
-    crash_log_enabled: bool = true, "crash-log-enabled", flag(), CrashLog, NoEffectHere;
+    crash_log_enabled: bool = true, "crash-log-enabled", flag(), CrashLog, Acts;
     /// Tests the memory after a crash.
     crash_memcheck_enabled: bool = true, "crash-memcheck-enabled", flag(), None, NoEffectHere;
     /// Ends with an exit code instead of a signal when the server fails.
-    use_exit_on_panic: bool = false, "use-exit-on-panic", flag(), None, NoEffectHere, Hidden;
+    use_exit_on_panic: bool = false, "use-exit-on-panic", flag(), CrashLog, Acts, Hidden;
     /// Milliseconds without progress after which the log says where the server is; 0 for never.
     watchdog_period: u32 = 0, "watchdog-period", number(0, INT_MAX), Watchdog, NoEffectHere, Hidden;
     /// Whether the kernel's out-of-memory score is set.
@@ -71,7 +71,7 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Zone that the server says it is in.
     availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, Acts;
     /// Text that a crash report carries.
-    debug_context: Vec<u8> = vec![], "debug-context", text(), None, NoEffectHere, Hidden;
+    debug_context: Vec<u8> = vec![], "debug-context", text(), None, Acts, Hidden;
     /// Checks that are too slow for production.
     enable_debug_assert: bool = false, "enable-debug-assert", flag(), None, NoEffectHere, Immutable, Hidden;
 } } }
