@@ -1,4 +1,5 @@
-//! What a user of `valkey-check-rdb` and `valkey-check-aof` sees: output, status, and what becomes of the files.
+//! What a user of `valkey-check-rdb` and `valkey-check-aof` sees: output, status, and what becomes of the files; and of the checks of the
+//! machine.
 
 use std::fs;
 use std::io::Write;
@@ -270,4 +271,30 @@ fn a_bad_manifest_or_a_missing_file_is_told() {
     assert!(code == 1 && text.ends_with("reading manifest, at line 3: Invalid AOF manifest file format\n"), "{text}");
     let (code, text) = folder.aof(&["good"]);
     assert!(code == 1 && text.contains("Cannot open file incr: No such file or directory"), "{text}");
+}
+
+/// Exit code and output of the server's program, complaints after the rest.
+fn run_server(args: &[&str]) -> (i32, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_valkey-server")).args(args).output().unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code().unwrap(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn the_machine_is_checked_and_the_status_tells_whether_something_is_wrong() {
+    let (code, text) = run_server(&["--check-system"]);
+    for check in ["slow-clocksource", "xen-clocksource", "overcommit", "THP"] {
+        assert!(text.contains(&format!("[{check}]...")), "{text}");
+    }
+    assert_eq!(code == 0, !text.contains("WARNING"), "{text}");
+}
+
+#[test]
+fn memory_is_tested_as_much_as_is_asked_for() {
+    let (code, text) = run_server(&["--test-memory", "1"]);
+    assert!(code == 0 && text.contains("Your memory passed this test."), "{text}");
+    for wrong in [&["--test-memory"][..], &["--test-memory", "1", "2"], &["--test-memory", "much"]] {
+        let (code, text) = run_server(wrong);
+        assert!(code == 1 && text.contains("megabytes"), "{text}");
+    }
 }

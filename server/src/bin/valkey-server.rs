@@ -1,4 +1,4 @@
-//! The server program; under the names of the tools that check its files, those.
+//! The server program; under the names of the tools that check its files, those; and what checks the machine.
 
 use valkey_server::check::Tool;
 use valkey_server::config::Invocation;
@@ -13,7 +13,7 @@ fn main() {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let args: Vec<std::ffi::OsString> = args.collect();
-    if let Some(tool) = Tool::called(&program) {
+    if let Some(tool) = Tool::asked_for(&program, &args) {
         std::process::exit(tool.run(&program, &args));
     }
     match args.first().and_then(|a| a.to_str()) {
@@ -44,6 +44,8 @@ Usage: valkey-server [/path/to/valkey.conf] [options] [-]
        valkey-server - (read the configuration from standard input)
        valkey-server -v or --version
        valkey-server -h or --help
+       valkey-server --test-memory <megabytes>
+       valkey-server --check-system
 
 Examples:
        valkey-server (with the default configuration)
