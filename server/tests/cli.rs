@@ -264,12 +264,17 @@ fn a_password_is_sent_first_and_a_wrong_one_is_told() {
 #[test]
 fn what_this_build_lacks_is_refused_and_not_ignored() {
     for (args, want) in [
-        (&["--cluster", "info"][..], "Option --cluster is not supported: this valkey-cli does not manage clusters.\n"),
+        (
+            &["--cluster", "info", "127.0.0.1:1"][..],
+            "'--cluster info' is not supported: this valkey-cli manages no clusters. Try --cluster help.\n",
+        ),
         (&["--bogus"], "Unrecognized option or bad number of args for: '--bogus'\n"),
     ] {
         let done = cli(args, b"");
         assert_eq!((err(&done).as_str(), done.status.code()), (want, Some(1)));
     }
+    let done = cli(&["--cluster", "help"], b"");
+    assert!(out(&done).starts_with("Cluster Manager Commands:\n") && done.status.code() == Some(1));
     assert_eq!(out(&cli(&["--version"], b"")), "valkey-cli 9.1.2\n");
     assert!(out(&cli(&["--help"], b"")).contains("Usage: valkey-cli"));
 }

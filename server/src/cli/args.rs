@@ -9,7 +9,7 @@ use super::connection::{Family, Target};
 use super::debugger::Kind;
 use super::format::{Format, Output};
 use super::tls::TlsOptions;
-use super::{quote, uri};
+use super::{cluster, number, quote, uri};
 
 /// How many keys `--hotkeys` lists.
 const HOT_KEYS: usize = 16;
@@ -96,6 +96,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Addresses to try first.
     pub family: Family,
+    /// `--mptcp`: connect by Multipath TCP.
+    pub mptcp: bool,
     /// `--tls`: encrypt.
     pub encrypt: bool,
     /// How.
@@ -109,7 +111,7 @@ pub struct Options {
     /// The password stood on the command line, where others can read it, and the user should be told.
     pub warn_password: bool,
     /// Database.
-    pub db: u32,
+    pub db: i32,
     /// Times to run the command; negative: for ever.
     pub repeat: i64,
     /// Pause between runs.
@@ -137,7 +139,7 @@ pub struct Options {
     /// Keys to look at, as for SCAN's MATCH.
     pub pattern: Option<Vec<u8>>,
     /// SCAN's COUNT.
-    pub count: u64,
+    pub count: i64,
     /// SCAN's TYPE.
     pub key_type: Option<Vec<u8>>,
     /// Seconds `--pipe` waits for the last replies; zero: for ever.
@@ -153,6 +155,7 @@ impl Options {
             socket: None,
             connect_timeout: Duration::ZERO,
             family: Family::Any,
+            mptcp: false,
             encrypt: false,
             tls: TlsOptions::default(),
             user: None,
@@ -229,6 +232,8 @@ pub enum Request {
     Help,
     /// Print the version.
     Version,
+    /// Print what there is of `--cluster`.
+    ClusterHelp,
 }
 
 /// Parses a command line without the program's name. `tty` as in [`Options::new`].
@@ -244,8 +249,12 @@ pub fn parse(args: &[OsString], tty: bool) -> Result<Request, String> {
         if !name.starts_with('-') {
             break;
         }
-        refuse_missing_feature(&name)?;
         let taken = match after.split_first() {
+            Some((value, _)) if name == "--cluster" => {
+                let subcommand = value.to_string_lossy();
+                let is_help = subcommand.eq_ignore_ascii_case("help");
+                return if is_help { Ok(Request::ClusterHelp) } else { Err(cluster::refusal(&subcommand)) };
+            }
             Some((value, after)) if option_with_value(&mut options, &name, value)? => Some(after),
             _ => None,
         };
@@ -266,21 +275,13 @@ pub fn parse(args: &[OsString], tty: bool) -> Result<Request, String> {
         return Err("Options -c and -s are mutually exclusive.".to_owned());
     }
     if options.debug.is_some() && !matches!(options.mode, Mode::Eval(_)) {
-        return Err("Options --ldb and --ldb-sync-mode require --eval.".to_owned());
+        return Err(
+            "Options --ldb and --ldb-sync-mode require --eval.\nTry valkey-cli --help for more information.".to_owned()
+        );
     }
     options.warn_password = options.password.is_some() && !no_warning;
     let command = rest.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     Ok(Request::Run(Box::new(options), command))
-}
-
-fn refuse_missing_feature(name: &str) -> Result<(), String> {
-    if name == "--cluster" || name.starts_with("--cluster-") {
-        return Err(format!("Option {name} is not supported: this valkey-cli does not manage clusters."));
-    }
-    match name {
-        "--rdma" | "--mptcp" => Err(format!("Option {name} is not supported: this valkey-cli connects by TCP only.")),
-        _ => Ok(()),
-    }
 }
 
 /// Handles an option that takes a value; false when there is none of that name.
@@ -289,17 +290,20 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
     let path = || PathBuf::from(value);
     match name {
         "-h" => options.host = text(name, value)?.to_owned(),
-        "-p" => options.port = number(value).ok_or("Invalid server port.")?,
+        "-p" => {
+            let port = number::leading_int(value).and_then(|port| u16::try_from(port).ok());
+            options.port = port.ok_or("Invalid server port.")?;
+        }
         "-s" => options.socket = Some(path()),
         "-t" => {
-            options.connect_timeout = seconds(value).ok_or("Invalid connection timeout for -t.")?;
+            options.connect_timeout = timeout(value).ok_or("Invalid connection timeout for -t.")?;
         }
         "-a" | "--pass" => options.password = Some(bytes()),
         "--user" => options.user = Some(bytes()),
         "-u" => apply_uri(options, text(name, value)?)?,
-        "-n" => options.db = number(value).ok_or_else(|| invalid(name, value))?,
-        "-r" => options.repeat = number(value).ok_or_else(|| invalid(name, value))?,
-        "-i" => options.interval = seconds(value).ok_or_else(|| invalid(name, value))?,
+        "-n" => options.db = number::short_int(value),
+        "-r" => options.repeat = number::int(value),
+        "-i" => options.interval = number::seconds(value),
         "--sni" => options.tls.name = Some(text(name, value)?.to_owned()),
         "--cacert" => options.tls.authorities = Some(path()),
         "--cacertdir" => options.tls.authorities_directory = Some(path()),
@@ -315,8 +319,8 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
                 Some(b'y' | b'Y') => true,
                 Some(b'n' | b'N') => false,
                 _ => {
-                    let value = value.display();
-                    return Err(format!("Unknown --show-pushes value '{value}' (valid: '[y]es', '[n]o')"));
+                    eprintln!("Unknown --show-pushes value '{}' (valid: '[y]es', '[n]o')", value.display());
+                    options.show_pushes
                 }
             }
         }
@@ -326,23 +330,20 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
                 quote::unquote(value.as_bytes()).ok_or("Invalid quoted string specified for --quoted-pattern.")?;
             options.pattern = Some(pattern);
         }
-        "--count" => options.count = number(value).ok_or_else(|| invalid(name, value))?,
+        "--count" => options.count = number::int(value),
         "--type" => options.key_type = Some(bytes()),
-        "--pipe-timeout" => options.pipe_timeout = number(value).ok_or_else(|| invalid(name, value))?,
+        "--pipe-timeout" => options.pipe_timeout = number::natural(value),
         "--memkeys-samples" => {
-            let samples = number(value).ok_or_else(|| invalid(name, value))?;
-            options.set_mode(Mode::MemKeys(Some(samples)))?;
+            options.set_mode(Mode::MemKeys(Some(number::natural(value))))?;
         }
         "--hotkeys-count" => {
-            let count = number(value).ok_or_else(|| invalid(name, value))?;
-            options.set_mode(Mode::HotKeys(count))?;
+            options.set_mode(Mode::HotKeys(number::natural(value) as usize))?;
         }
         "--intrinsic-latency" => {
-            let seconds = number(value).ok_or_else(|| invalid(name, value))?;
-            options.set_mode(Mode::IntrinsicLatency(seconds))?;
+            options.set_mode(Mode::IntrinsicLatency(number::natural(value)))?;
         }
         "--lru-test" => {
-            let keys = number(value).filter(|keys| *keys > 0).ok_or_else(|| invalid(name, value))?;
+            let keys = Some(number::natural(value)).filter(|keys| *keys > 0).ok_or_else(|| invalid(name, value))?;
             options.set_mode(Mode::LruTest(keys))?;
         }
         "--rdb" => options.set_mode(Mode::Rdb { path: path(), functions_only: false })?,
@@ -350,6 +351,7 @@ fn option_with_value(options: &mut Options, name: &str, value: &OsStr) -> Result
         "--eval" => options.set_mode(Mode::Eval(path()))?,
         "--test_hint" => options.set_mode(Mode::TestHint(text(name, value)?.to_owned()))?,
         "--test_hint_file" => options.set_mode(Mode::TestHintFile(path()))?,
+        _ if cluster::takes_value(name) => {}
         _ => return Ok(false),
     }
     Ok(true)
@@ -391,6 +393,9 @@ fn flag(options: &mut Options, name: &str) -> Result<(), String> {
         "--stat" => options.set_mode(Mode::Stat)?,
         "--pipe" => options.set_mode(Mode::Pipe)?,
         "--replica" | "--slave" => options.set_mode(Mode::Replica)?,
+        "--mptcp" => options.mptcp = true,
+        "--cluster" => return Err(cluster::HELP.trim_end().to_owned()),
+        _ if cluster::is_flag(name) => {}
         _ => return Err(format!("Unrecognized option or bad number of args for: '{name}'")),
     }
     Ok(())
@@ -438,12 +443,10 @@ fn text<'a>(name: &str, value: &'a OsStr) -> Result<&'a str, String> {
     value.to_str().ok_or_else(|| invalid(name, value))
 }
 
-fn number<N: std::str::FromStr>(value: &OsStr) -> Option<N> {
-    value.to_str()?.parse().ok()
-}
-
-fn seconds(value: &OsStr) -> Option<Duration> {
-    Duration::try_from_secs_f64(number(value)?).ok()
+/// A time to wait for a connection, all of the text; without an end it is as long as the system waits.
+fn timeout(value: &OsStr) -> Option<Duration> {
+    let seconds: f64 = value.to_str()?.parse().ok()?;
+    if seconds == f64::INFINITY { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
 }
 
 fn invalid(name: &str, value: &OsStr) -> String {

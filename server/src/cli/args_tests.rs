@@ -128,6 +128,32 @@ fn encryption_is_asked_for_by_an_option_or_by_the_address() {
     assert!(run("--tls --insecure").0.tls().is_some_and(|tls| tls.insecure));
 }
 
+const LDB_ALONE: &str =
+    "Options --ldb and --ldb-sync-mode require --eval.\nTry valkey-cli --help for more information.";
+
+#[test]
+fn a_number_that_is_none_is_zero_as_scripts_with_empty_variables_expect() {
+    for (line, db) in [("-n abc ping", 0), ("-n '' ping", 0), ("-n 3x ping", 3), ("-n -1 ping", -1)] {
+        assert_eq!(run(line).0.db, db, "{line}");
+    }
+    assert_eq!((run("-r x ping").0.repeat, run("-r 2x ping").0.repeat), (0, 2));
+    assert_eq!(run("-i x ping").0.interval, Duration::ZERO);
+    assert_eq!(run("--scan --count x").0.count, 0);
+    assert_eq!(run("-p 7000x ping").0.port, 7000);
+}
+
+#[test]
+fn options_that_change_nothing_here_do_not_keep_a_command_from_running() {
+    let (options, command) = run("--cluster-yes --cluster-replicas 1 --mptcp --show-pushes maybe ping");
+    assert_eq!(command, ["ping"]);
+    assert!(options.mptcp && !options.show_pushes);
+}
+
+#[test]
+fn whoever_asks_about_clusters_gets_a_text() {
+    assert_eq!(parse_line("--cluster help", false), Ok(Request::ClusterHelp));
+}
+
 #[test]
 fn what_cannot_be_done_is_refused_with_the_reason() {
     let table = [
@@ -136,21 +162,22 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         ("--rdb", "Unrecognized option or bad number of args for: '--rdb'"),
         ("-p x", "Invalid server port."),
         ("-p 65536", "Invalid server port."),
-        ("-n one", "Invalid value for -n: 'one'"),
         ("-t -1", "Invalid connection timeout for -t."),
-        ("-i x", "Invalid value for -i: 'x'"),
         ("-x -X t", "Options -x and -X are mutually exclusive."),
         ("-2 -3", "Options -2 and -3 are mutually exclusive."),
         ("-4 -6", "Options -4 and -6 are mutually exclusive."),
         ("-c -s /tmp/sock", "Options -c and -s are mutually exclusive."),
         ("--rdb a --functions-rdb b", "Option --functions-rdb and --rdb are mutually exclusive."),
         ("--scan --bigkeys", "Only one mode can be chosen at a time."),
-        ("--show-pushes maybe", "Unknown --show-pushes value 'maybe' (valid: '[y]es', '[n]o')"),
         ("--quoted-pattern '\"open'", "Invalid quoted string specified for --quoted-pattern."),
-        ("--cluster info h:1", "Option --cluster is not supported: this valkey-cli does not manage clusters."),
-        ("--ldb", "Options --ldb and --ldb-sync-mode require --eval."),
-        ("--ldb-sync-mode --scan", "Options --ldb and --ldb-sync-mode require --eval."),
-        ("--mptcp", "Option --mptcp is not supported: this valkey-cli connects by TCP only."),
+        (
+            "--cluster info h:1",
+            "'--cluster info' is not supported: this valkey-cli manages no clusters. Try --cluster help.",
+        ),
+        ("--cluster nosuch", "Unknown --cluster subcommand"),
+        ("--lru-test none", "Invalid value for --lru-test: 'none'"),
+        ("--ldb", LDB_ALONE),
+        ("--ldb-sync-mode --scan", LDB_ALONE),
     ];
     for (line, want) in table {
         assert_eq!(parse_line(line, false).unwrap_err(), want, "{line}");

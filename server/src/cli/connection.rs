@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::reply::{Parser, ProtocolError, Reply};
 use super::sys;
 use super::tls::TlsOptions;
@@ -44,6 +46,15 @@ pub enum Family {
     V4,
     /// IPv6 first.
     V6,
+}
+
+/// How to connect by TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Way {
+    /// Addresses to try first.
+    pub family: Family,
+    /// By Multipath TCP, which falls back to TCP where the server does not speak it.
+    pub mptcp: bool,
 }
 
 /// Why a connection is of no more use.
@@ -117,7 +128,7 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, trying each address of a host name in turn. `timeout` bounds each try; zero leaves it to the kernel.
-    pub fn open(target: &Target, timeout: Duration, family: Family, tls: Option<&TlsOptions>) -> io::Result<Self> {
+    pub fn open(target: &Target, timeout: Duration, way: Way, tls: Option<&TlsOptions>) -> io::Result<Self> {
         let host = match target {
             Target::Tcp(host, _) => host,
             Target::Unix(_) => "",
@@ -127,12 +138,12 @@ impl Connection {
             Target::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
             Target::Tcp(host, port) => {
                 let mut addresses: Vec<SocketAddr> = (host.as_str(), *port).to_socket_addrs()?.collect();
-                match family {
+                match way.family {
                     Family::Any => {}
                     Family::V4 => addresses.sort_by_key(SocketAddr::is_ipv6),
                     Family::V6 => addresses.sort_by_key(SocketAddr::is_ipv4),
                 }
-                let stream = connect_any(&addresses, timeout)?;
+                let stream = connect_any(&addresses, timeout, way.mptcp)?;
                 stream.set_nodelay(true)?;
                 sys::keep_alive(stream.as_fd(), KEEP_ALIVE_SECONDS)?;
                 Stream::Tcp(stream)
@@ -294,15 +305,25 @@ impl AsFd for Connection {
     }
 }
 
-fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+fn connect_any(addresses: &[SocketAddr], timeout: Duration, mptcp: bool) -> io::Result<TcpStream> {
     let mut last = io::Error::other("Can't create socket: no address");
     for address in addresses {
-        let tried =
-            if timeout.is_zero() { TcpStream::connect(address) } else { TcpStream::connect_timeout(address, timeout) };
-        match tried {
+        match connect(*address, timeout, mptcp) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+fn connect(address: SocketAddr, timeout: Duration, mptcp: bool) -> io::Result<TcpStream> {
+    let protocol = if mptcp { Protocol::MPTCP } else { Protocol::TCP };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(protocol))?;
+    let address = address.into();
+    if timeout.is_zero() {
+        socket.connect(&address)?
+    } else {
+        socket.connect_timeout(&address, timeout)?
+    }
+    Ok(socket.into())
 }

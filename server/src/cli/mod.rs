@@ -2,6 +2,7 @@
 //! that look into a server. It speaks the protocol itself and shares nothing with the server's modules.
 
 mod args;
+mod cluster;
 mod command;
 mod connection;
 mod debugger;
@@ -10,6 +11,7 @@ mod help;
 mod hints;
 mod history;
 mod modes;
+mod number;
 mod quote;
 mod repl;
 mod reply;
@@ -41,6 +43,8 @@ pub fn main() -> ExitCode {
     let done = match args::parse(&arguments, tty) {
         Ok(Request::Help) => print(usage::text().as_bytes()),
         Ok(Request::Version) => print(format!("valkey-cli {VERSION}\n").as_bytes()),
+        // Status 1, as with the real client.
+        Ok(Request::ClusterHelp) => print(cluster::HELP.as_bytes()).and(Err(Stop::NotConnected)),
         Ok(Request::Run(options, command)) => run(*options, command, tty),
         Err(text) => Err(Stop::because(text)),
     };
@@ -62,7 +66,8 @@ fn run(mut options: Options, command: Vec<Vec<u8>>, tty: bool) -> Result<(), Sto
     }
     options.apply_environment(|name| std::env::var_os(name));
     if options.ask_password {
-        options.password = Some(ask_password()?);
+        // None at all is no password.
+        options.password = Some(ask_password()?).filter(|password| !password.is_empty());
     }
     let mode = options.mode.clone();
     let mut session = Session::new(options);

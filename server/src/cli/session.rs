@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::{Options, Protocol};
 use super::command::Command;
-use super::connection::{Connection, Failure, reason};
+use super::connection::{Connection, Failure, Way, reason};
 use super::debugger::{self, State};
 use super::format::{Format, Output};
 use super::modes;
@@ -27,9 +27,9 @@ pub struct Session {
     pub debugger: State,
     connection: Option<Connection>,
     /// Database that the connection is in.
-    db: u32,
+    db: i32,
     /// Database before MULTI, for when the transaction comes to nothing.
-    db_before_multi: u32,
+    db_before_multi: i32,
     in_multi: bool,
     resp3: bool,
     subscriptions: Subscriptions,
@@ -117,7 +117,8 @@ impl Session {
     pub fn connect(&mut self, quiet: bool) -> Result<(), Stop> {
         self.drop_connection();
         let target = self.options.target();
-        match Connection::open(&target, self.options.connect_timeout, self.options.family, self.options.tls()) {
+        let way = Way { family: self.options.family, mptcp: self.options.mptcp };
+        match Connection::open(&target, self.options.connect_timeout, way, self.options.tls()) {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => {
                 if !quiet {
@@ -460,7 +461,7 @@ impl Session {
         Ok(())
     }
 
-    fn set_db(&mut self, db: u32) {
+    fn set_db(&mut self, db: i32) {
         self.db = db;
         self.options.db = db;
     }

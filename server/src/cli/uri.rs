@@ -1,5 +1,9 @@
 //! Server addresses of the form `valkey://user:password@host:port/db`.
 
+use std::ffi::OsStr;
+
+use super::number;
+
 /// What a URI says; what it leaves out stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uri {
@@ -14,7 +18,7 @@ pub struct Uri {
     /// TCP port.
     pub port: Option<u16>,
     /// Database number.
-    pub db: Option<u32>,
+    pub db: Option<i32>,
 }
 
 /// Parses a URI. The schemes are `valkey` and `redis`, and with TLS `valkeys` and `rediss`; user and password may be percent-encoded (RFC 3986 section 2.1).
@@ -59,7 +63,7 @@ pub fn parse(uri: &str) -> Result<Uri, String> {
         parsed.port = Some(port.parse().map_err(|_| "Invalid server port.")?);
     }
     if !path.is_empty() {
-        parsed.db = Some(path.parse().map_err(|_| "Invalid database number in URI")?);
+        parsed.db = Some(number::short_int(OsStr::new(path)));
     }
     Ok(parsed)
 }
@@ -85,7 +89,7 @@ fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn uri(user: Option<&str>, password: Option<&str>, host: Option<&str>, port: Option<u16>, db: Option<u32>) -> Uri {
+    fn uri(user: Option<&str>, password: Option<&str>, host: Option<&str>, port: Option<u16>, db: Option<i32>) -> Uri {
         Uri {
             user: user.map(Into::into),
             password: password.map(Into::into),
@@ -127,7 +131,6 @@ mod tests {
             ("http://h", "Invalid URI scheme"),
             ("valkey://h:70000", "Invalid server port."),
             ("valkey://h:x", "Invalid server port."),
-            ("valkey://h/x", "Invalid database number in URI"),
             ("valkey://u:%4@h", "Incomplete URI encoding"),
             ("valkey://u:%zz@h", "Illegal character in URI encoding"),
             ("valkey://[::1", "Invalid URI: missing ']'"),
