@@ -20,3 +20,18 @@ fn a_range_of_ranks_has_no_limit() {
         ],
     );
 }
+
+#[test]
+fn a_score_is_shown_in_the_digits_of_valkey_also_where_they_are_not_the_shortest() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("ZADD z 58192.09015 a 674309344592470.8 b 0.1 c", ":3"),
+            ("ZSCORE z a", "5.8192090150000004e+4"),
+            ("ZRANGE z 0 -1 WITHSCORES", "[c, 0.1, a, 5.8192090150000004e+4, b, 674309344592470.7]"),
+            ("ZINCRBY z 0 a", "5.8192090150000004e+4"),
+            ("ZRANGEBYSCORE z 58192.09015 58192.09015", "[a]"),
+        ],
+    );
+}

@@ -2,7 +2,8 @@
 //!
 //! * [`table`]: the hash table of keys and of large collections
 //! * [`rng`]: the random numbers of the data path
-//! * [`elem`]: the view of one stored element; [`num`]: numbers as text; [`limits`]: where compact encodings end
+//! * [`elem`]: the view of one stored element; [`num`]: numbers as text, `grisu`: the digits of doubles; [`limits`]: where compact
+//!   encodings end
 //! * [`extended`]: the 80-bit floating point of INCRBYFLOAT
 //! * [`listpack`], [`intset`]: the compact encodings, in the bytes that RDB files hold; `packed`: their memory; `one_word`: one of
 //!   them, or something large, in one word
@@ -21,6 +22,7 @@ pub mod elem;
 pub mod entry;
 pub mod extended;
 pub mod geo;
+mod grisu;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;

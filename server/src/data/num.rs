@@ -1,5 +1,7 @@
 //! Numbers as values store them: canonical integers and the text of doubles.
 
+use super::grisu;
+
 /// Room for the text of any double or integer that this module writes.
 pub const NUMBER_TEXT: usize = 32;
 
@@ -50,8 +52,8 @@ pub fn parse_double(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|v| !v.is_nan())
 }
 
-/// The text of a double as Valkey stores and prints it: integers within ±2^62 without point or exponent, others as the
-/// shortest digits that read back as the same number, laid out by the rules of its `fpconv` (Grisu2) printer.
+/// The text of a double as Valkey stores and prints it: integers within ±2^62 without point or exponent, others by the digits of
+/// [`grisu`] and the layout of its printer, `fpconv`.
 pub struct DoubleText {
     buf: [u8; NUMBER_TEXT],
     len: usize,
@@ -100,8 +102,7 @@ impl DoubleText {
         if v < 0.0 {
             self.put(b"-");
         }
-        let mut buffer = zmij::Buffer::new();
-        let (digits, len, scale) = shortest_digits(buffer.format_finite(v.abs()).as_bytes());
+        let (digits, len, scale) = grisu::digits(v.abs());
         let digits = &digits[..len];
         let n = len as i32;
         let exponent = scale + n - 1;
@@ -130,35 +131,6 @@ impl DoubleText {
             self.put(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
         }
     }
-}
-
-/// Takes printed decimal text apart: significant digits, how many, and the power of ten of the last one.
-fn shortest_digits(text: &[u8]) -> ([u8; 24], usize, i32) {
-    let mut digits = [0u8; 24];
-    let (mut len, mut scale, mut fraction) = (0, 0, false);
-    let mut rest = text;
-    while let [c, tail @ ..] = rest {
-        rest = tail;
-        match c {
-            b'0'..=b'9' => {
-                scale -= i32::from(fraction);
-                if (len > 0 || *c != b'0') && len < digits.len() {
-                    digits[len] = *c;
-                    len += 1;
-                }
-            }
-            b'.' => fraction = true,
-            _ => break,
-        }
-    }
-    // What follows is the exponent, perhaps with a plus sign.
-    let exponent = rest.strip_prefix(b"+").unwrap_or(rest);
-    scale += parse_i64(exponent).unwrap_or(0) as i32;
-    while len > 1 && digits[len - 1] == b'0' {
-        len -= 1;
-        scale += 1;
-    }
-    (digits, len, scale)
 }
 
 #[cfg(test)]

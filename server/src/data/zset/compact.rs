@@ -1,6 +1,6 @@
 //! The small encoding of a sorted set: a listpack of members and scores, ordered by score, then by member.
 //!
-//! A score is an integer element if it is an integer within ±2^62, else the shortest text that reads back as the same double.
+//! A score is an integer element if it is an integer within ±2^62, else the text that Valkey prints of it, which reads back as the same double.
 
 use super::super::elem::Elem;
 use super::super::listpack::{Listpack, Pos};
