@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[
         })
         .flags(FLAGS)
         .usage("<count> <slow|large-request|large-reply>")
-        .doc("8.1.0", "Returns the newest entries of a log, all for a count of -1."),
+        .doc("8.1.0", "Returns the newest entries of a log, all for a count of -1: number, Unix time, microseconds or bytes, arguments, the client's address and name."),
         help::row(Group::Server, "8.1.0"),
         row("len", 3, |ctx| {
             let kind = kind(ctx, 2)?;
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
         })
         .flags(FLAGS)
         .usage("[<count>]")
-        .doc("2.2.12", "Returns the newest entries, ten if not told otherwise, all for a count of -1."),
+        .doc("2.2.12", "Returns the newest entries, ten if not told otherwise, all for a count of -1: number, Unix time, microseconds, arguments, the client's address and name."),
         help::row(Group::Server, "6.2.0"),
         row("len", 2, |ctx| len(ctx, Kind::Slow)).flags(FLAGS).doc("2.2.12", "Returns the number of entries."),
         row("reset", 2, |ctx| reset(ctx, Kind::Slow)).flags(FLAGS).doc("2.2.12", "Removes the entries."),

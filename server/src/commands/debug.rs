@@ -101,7 +101,13 @@ static SUBCOMMANDS: &[Sub] = &[
         "<size>",
         "From which size on an element of a list is kept alone; 0 for the usual.",
     ),
-    sub("reload", 2..=5, reload, "[NOSAVE] [NOFLUSH] [MERGE]", "Saves a snapshot, drops all data, and loads it."),
+    sub(
+        "reload",
+        2..=5,
+        reload,
+        "[NOSAVE] [NOFLUSH] [MERGE]",
+        "Saves a snapshot, drops all data, and loads it. NOSAVE loads the one there is, NOFLUSH drops nothing, MERGE takes the snapshot's keys where both have them.",
+    ),
     sub("replicate", 3..=ANY, replicate, "<arg> [<arg> ...]", "Sends this to the replicas."),
     sub(
         "replybuffer",

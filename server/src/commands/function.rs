@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
             Command::new("flush", -2, Group::Scripting, flush)
                 .flags(WRITES)
                 .usage("[ASYNC|SYNC]")
-                .doc("7.0.0", "Deletes all libraries; by default as lazyfree-lazy-user-flush says."),
+                .doc("7.0.0", "Deletes all libraries: ASYNC in the background, SYNC before the answer; by default as lazyfree-lazy-user-flush says."),
             help::row(Group::Scripting, "7.0.0"),
             Command::new("kill", 2, Group::Scripting, |ctx| kill(ctx, false))
                 .flags(Flags::NOSCRIPT.union(Flags::ALLOW_BUSY))
@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
             Command::new("restore", -3, Group::Scripting, restore)
                 .flags(WRITES.union(Flags::DENYOOM))
                 .usage("<payload> [FLUSH|APPEND|REPLACE]")
-                .doc("7.0.0", "Makes libraries of the bytes that FUNCTION DUMP returned."),
+                .doc("7.0.0", "Makes libraries of the bytes that FUNCTION DUMP returned: FLUSH in place of all that there are, APPEND (the default) if none of their names is taken, REPLACE in place of those of their names."),
             Command::new("stats", 2, Group::Scripting, stats)
                 .flags(Flags::NOSCRIPT.union(Flags::ALLOW_BUSY))
                 .doc("7.0.0", "Tells which function runs, and how many there are."),

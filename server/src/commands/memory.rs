@@ -15,22 +15,24 @@ const fn row(name: &'static str, arity: i16, handler: super::Handler) -> Command
 }
 
 /// The rows.
-pub const COMMANDS: &[Command] =
-    &[row("memory", -2, container).doc("4.0.0", "Looks at the server's memory.").subcommands(&[
-        row("doctor", 2, doctor).doc("4.0.0", "Says in words whether the use of memory is as it should be."),
-        help::row(Group::Server, "4.0.0"),
-        row("malloc-stats", 2, malloc_stats)
-            .flags(Flags::LOADING)
-            .doc("4.0.0", "Returns the allocator's own statistics."),
-        row("purge", 2, purge).flags(Flags::LOADING).doc("4.0.0", "Has the allocator give unused pages back."),
-        row("stats", 2, stats).doc("4.0.0", "Returns what memory is used for."),
-        row("usage", -3, usage)
-            .flags(Flags::READONLY)
-            .keys(Keys::Range { first: 2, last: 2, step: 1 })
-            .uses(&[KeyUse::LOOKS])
-            .usage("<key> [SAMPLES <count>]")
-            .doc("4.0.0", "Returns the bytes that a key and its value take."),
-    ])];
+pub const COMMANDS: &[Command] = &[row("memory", -2, container)
+    .doc("4.0.0", "Looks at the server's memory.")
+    .subcommands(&[
+    row("doctor", 2, doctor).doc("4.0.0", "Says in words whether the use of memory is as it should be."),
+    help::row(Group::Server, "4.0.0"),
+    row("malloc-stats", 2, malloc_stats).flags(Flags::LOADING).doc("4.0.0", "Returns the allocator's own statistics."),
+    row("purge", 2, purge).flags(Flags::LOADING).doc("4.0.0", "Has the allocator give unused pages back."),
+    row("stats", 2, stats).doc("4.0.0", "Returns what memory is used for."),
+    row("usage", -3, usage)
+        .flags(Flags::READONLY)
+        .keys(Keys::Range { first: 2, last: 2, step: 1 })
+        .uses(&[KeyUse::LOOKS])
+        .usage("<key> [SAMPLES <count>]")
+        .doc(
+            "4.0.0",
+            "Returns the bytes that a key and its value take; of nested values it looks at <count> (5), at all for 0.",
+        ),
+])];
 
 fn usage(ctx: &mut Ctx<'_>) -> CommandResult {
     let mut samples = SAMPLES;

@@ -50,7 +50,7 @@ pub const COMMANDS: &[Command] = &[
             Command::new("flush", -2, Group::Scripting, flush)
                 .flags(CACHE)
                 .usage("[ASYNC|SYNC]")
-                .doc("2.6.0", "Forgets all scripts; by default as lazyfree-lazy-user-flush says."),
+                .doc("2.6.0", "Forgets all scripts: ASYNC in the background, SYNC before the answer; by default as lazyfree-lazy-user-flush says."),
             help::row(Group::Scripting, "5.0.0"),
             Command::new("kill", 2, Group::Scripting, |ctx| kill(ctx, true))
                 .flags(Flags::NOSCRIPT.union(Flags::ALLOW_BUSY))
