@@ -39,3 +39,54 @@ fn of_two_mistakes_the_one_is_named_that_valkey_sees_first() {
         ],
     );
 }
+
+#[test]
+fn a_database_that_no_number_of_c_can_name_is_refused_by_its_range() {
+    const BEYOND: &str = "-ERR value is out of range, value must between -2147483648 and 2147483647";
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("SELECT 2147483648", BEYOND),
+            ("SELECT 2147483647", "-ERR DB index is out of range"),
+            ("SELECT -1", "-ERR DB index is out of range"),
+            ("SELECT x", "-ERR value is not an integer or out of range"),
+            ("SELECT 3", "OK"),
+        ],
+    );
+}
+
+#[test]
+fn exceptions_from_client_side_caching_are_refused_by_the_mode_that_is_on() {
+    const YES: &str = "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
+    const NO: &str = "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
+    const OFF: &str =
+        "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("CLIENT CACHING YES", OFF),
+            ("CLIENT TRACKING ON BCAST", "OK"),
+            ("CLIENT CACHING YES", YES),
+            ("CLIENT CACHING NO", NO),
+            ("CLIENT CACHING MAYBE", "-ERR syntax error"),
+        ],
+    );
+}
+
+#[test]
+fn a_filter_of_no_clients_at_all_finds_none() {
+    let server = Server::start(&[]);
+    check(
+        &mut server.connect(),
+        &[
+            ("CLIENT LIST ID", "-ERR syntax error"),
+            ("CLIENT LIST ID x", "-ERR syntax error"),
+            ("CLIENT LIST ID TYPE normal", ""),
+            ("CLIENT KILL ID SKIPME no", ":0"),
+            ("CLIENT KILL SKIPME no ID", ":0"),
+            ("CLIENT LIST ID USER nobody", "-ERR No such user 'nobody'"),
+        ],
+    );
+}

@@ -46,8 +46,24 @@ impl Filter {
     pub fn parse(ctx: &Ctx<'_>, from: usize) -> Result<Filter, CommandError> {
         let mut filter = Filter::default();
         let mut i = from;
+        if ctx.argc() == from + 1 {
+            return Err(SYNTAX);
+        }
         while i < ctx.argc() {
             let option = ctx.arg(i).to_ascii_lowercase();
+            if matches!(option.as_slice(), b"id" | b"not-id") {
+                // As many as follow, which may be none.
+                let mut ids = Vec::new();
+                i += 1;
+                while i < ctx.argc()
+                    && let Some(id) = parse_i64(ctx.arg(i))
+                {
+                    ids.push(client_id(id)?);
+                    i += 1;
+                }
+                filter.add(option == b"id", Test::Ids(ids));
+                continue;
+            }
             let value = if i + 1 < ctx.argc() { ctx.arg(i + 1) } else { return Err(SYNTAX) };
             i += 2;
             if option == b"skipme" {
@@ -58,16 +74,7 @@ impl Filter {
                 Some(name) => (false, name),
                 None => (true, &option[..]),
             };
-            let mut test = parse_test(ctx, name, wanted, value)?;
-            if let Test::Ids(ids) = &mut test {
-                while i < ctx.argc()
-                    && let Some(id) = parse_i64(ctx.arg(i))
-                {
-                    ids.push(client_id(id)?);
-                    i += 1;
-                }
-            }
-            filter.add(wanted, test);
+            filter.add(wanted, parse_test(ctx, name, wanted, value)?);
         }
         Ok(filter)
     }
@@ -133,7 +140,6 @@ fn is_named(name: &[u8], wanted: &[u8]) -> bool {
 fn parse_test(ctx: &Ctx<'_>, name: &[u8], wanted: bool, value: &[u8]) -> Result<Test, CommandError> {
     let text = value.to_vec();
     Ok(match name {
-        b"id" => Test::Ids(vec![client_id(parse_i64(value).ok_or(SYNTAX)?)?]),
         b"addr" => Test::Address(text),
         b"laddr" => Test::LocalAddress(text),
         b"ip" => Test::Ip(text),

@@ -143,8 +143,7 @@ pub fn tracking(ctx: &mut Ctx<'_>) -> CommandResult {
 
 /// `CLIENT CACHING (YES|NO)`
 pub fn caching(ctx: &mut Ctx<'_>) -> CommandResult {
-    let tracked = ctx.server.tracking.get_mut(ctx.client.id);
-    let Some(tracked) = tracked.filter(|tracked| matches!(tracked.mode, Mode::OptIn | Mode::OptOut)) else {
+    let Some(tracked) = ctx.server.tracking.get_mut(ctx.client.id) else {
         return Err(CommandError::fixed(
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
         ));

@@ -1,6 +1,7 @@
 //! The connection itself: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET.
 
-use super::error::{BAD_DB, NOT_INTEGER, SYNTAX};
+use super::error::SYNTAX;
+use super::keys::database;
 use super::spec::Databases;
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
 use crate::client::ClientFlags;
@@ -155,9 +156,7 @@ fn hello(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn select(ctx: &mut Ctx<'_>) -> CommandResult {
-    let db = parse_i64(ctx.arg(1)).ok_or(NOT_INTEGER)?;
-    let db = usize::try_from(db).ok().filter(|db| *db < ctx.server.config.databases).ok_or(BAD_DB)?;
-    ctx.client.db = db;
+    ctx.client.db = database(ctx, 1)?;
     ctx.reply().ok();
     Ok(())
 }

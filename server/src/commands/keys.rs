@@ -184,7 +184,7 @@ fn rename_to(ctx: &mut Ctx<'_>, only_if_free: bool) -> Result<bool, CommandError
 }
 
 /// The database that an argument names.
-fn database(ctx: &Ctx<'_>, i: usize) -> Result<usize, CommandError> {
+pub(super) fn database(ctx: &Ctx<'_>, i: usize) -> Result<usize, CommandError> {
     let db = i32::try_from(ctx.int(i)?).map_err(|_| BEYOND_INT)?;
     usize::try_from(db).ok().filter(|db| *db < ctx.server.keyspace.count()).ok_or(BAD_DB)
 }

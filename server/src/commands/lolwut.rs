@@ -1,6 +1,6 @@
 //! LOLWUT: the server's version, under a picture of a Julia set.
 
-use super::error::{CommandError, SYNTAX};
+use super::error::CommandError;
 use super::{Command, CommandResult, Ctx, Flags, Group};
 use crate::data::rng::Rng;
 use crate::server::{REDIS_VERSION, VALKEY_VERSION};
@@ -40,8 +40,6 @@ fn lolwut(ctx: &mut Ctx<'_>) -> CommandResult {
         };
         text = julia(columns, rows, constant);
         text.push_str(&format!("A Julia set, of the constant {:.3} + {:.3}i.\n", constant.0, constant.1));
-    } else if ctx.argc() > first {
-        return Err(SYNTAX);
     }
     text.push_str(&match ctx.server.config.extended_redis_compatibility {
         true => format!("Redis ver. {REDIS_VERSION}\n"),
