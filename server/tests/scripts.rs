@@ -61,6 +61,8 @@ fn an_error_says_where_in_the_script_it_came_about() {
         ("return {err='MINE what'}", "-MINE what"),
         ("return redis.pcall('get')", "-ERR Wrong number of args calling command from script"),
         ("error(redis.error_reply('A\\r\\nB c'))", "-A  B c script: on @user_script:1."),
+        ("return redis.error_reply('MINE ').err .. '.'", "MINE ."),
+        ("return redis.pcall('EXPIRE', 'key', '1', 'x ').err .. '.'", "ERR Unsupported option x ."),
     ] {
         assert_eq!(eval(client, script), error, "{script}");
     }

@@ -11,6 +11,7 @@ use super::call::{Call, NOT_NOW, Registration, Work};
 use super::flags::ScriptFlags;
 use super::invoke::{self, NO_ARGUMENTS, WRONG_ARGUMENTS};
 use super::raise::{self, error_table};
+use super::text::without_line_ends;
 use super::{lend, random, stack};
 use crate::acl;
 use crate::commands::{CommandError, table as commands};
@@ -217,7 +218,7 @@ const WRONG_TYPE: &str = "ERR wrong number or type of arguments";
 fn error_reply(lua: &Lua, args: MultiValue) -> Result<Value> {
     let Some(text) = only_text(&args) else { return error_table(lua, WRONG_TYPE.as_bytes(), false) };
     let text = text.as_bytes();
-    let text = text.strip_prefix(b"-").unwrap_or(&text).trim_ascii_end();
+    let text = without_line_ends(text.strip_prefix(b"-").unwrap_or(&text));
     let coded = if text.contains(&b' ') { text.to_vec() } else { [b"ERR ", text].concat() };
     error_table(lua, &coded, false)
 }

@@ -13,6 +13,7 @@ use super::call::{NOT_NOW, Work};
 use super::from_reply;
 use super::lend;
 use super::stack::{Kind, Stack};
+use super::text::without_line_ends;
 use crate::commands::CommandError;
 use crate::data::num::DoubleText;
 use crate::resp::argv::ArgvBuilder;
@@ -107,7 +108,7 @@ fn command(stack: Stack<'_>, scratch: &mut Scratch) -> Answer {
         let reply = client.reply.written_since(0);
         let answer = match reply.strip_prefix(b"-") {
             Some(error) => {
-                scratch.reply.extend_from_slice(error.trim_ascii_end());
+                scratch.reply.extend_from_slice(without_line_ends(error));
                 Answer::Error { counted: true }
             }
             None => {
