@@ -19,9 +19,12 @@ const FATAL: [(libc::c_int, &str); 5] = [
     (libc::SIGABRT, "SIGABRT"),
 ];
 
-/// Milliseconds for all parts of a report, and for one.
-const ALL_PARTS: i64 = 5000;
-const ONE_PART: i64 = 4000;
+/// Milliseconds that a child may do nothing, and that it may calculate: it waits for a lock that nobody will open, or goes round in what
+/// is broken. On a busy machine a child that gets on takes as long as it takes.
+const IDLE: i64 = 2000;
+const CALCULATING: i64 = 3000;
+/// Children that may be waited for in vain: the next would fare no better.
+const IN_VAIN: u32 = 2;
 
 /// Room for a handler, and for a child that puts names to a stack: the usual room of a few KB is too small.
 const STACK_BYTES: usize = 1 << 20;
@@ -116,7 +119,7 @@ extern "C" fn on_fatal_signal(signal: libc::c_int, info: *mut libc::siginfo_t, c
     if let Some((_, at)) = registers.first() {
         tell!("Crashed running the instruction at: {at:#x}");
     }
-    let mut left = ALL_PARTS;
+    let mut left = IN_VAIN;
     stack(&mut left);
     heading!("\n------ REGISTERS ------");
     for four in registers.chunks(4) {
@@ -143,7 +146,7 @@ pub fn end_after_panic(told: &str) -> ! {
     tell!("Guru Meditation: {told}");
     heading!("------------------------------------------------");
     if enabled {
-        let mut left = ALL_PARTS;
+        let mut left = IN_VAIN;
         stack(&mut left);
         parts(&mut left);
         end();
@@ -159,7 +162,7 @@ extern "C" fn on_alarm(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_
     // SAFETY: errno is the calling thread's own; what was interrupted finds it as it was.
     let errno = unsafe { *libc::__errno_location() };
     tell!("Received SIGALRM");
-    stack(&mut { ALL_PARTS });
+    stack(&mut { IN_VAIN });
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
 }
@@ -192,24 +195,25 @@ fn end() {
     );
 }
 
-fn stack(left: &mut i64) {
-    let named = part(STACK, left);
-    if !named {
-        part(ADDRESSES, left);
+fn stack(left: &mut u32) {
+    if !part(STACK, left) {
+        part(ADDRESSES, &mut 1);
     }
     heading!("\n------ STACK TRACE DONE ------");
 }
 
-fn parts(left: &mut i64) {
+fn parts(left: &mut u32) {
     for one in PARTS {
         part(one, left);
     }
 }
 
-/// Has a child write a part, in the milliseconds that are left for all. Whether it could.
-fn part(part: Part, left: &mut i64) -> bool {
+/// Has a child write a part, unless too many were waited for in vain. Whether it could.
+fn part(part: Part, left: &mut u32) -> bool {
+    if *left == 0 {
+        return false;
+    }
     heading!("\n------ {} ------", part.0);
-    let began = now_ms();
     // SAFETY: a copy of the process with this thread only, which shares no memory with it and sends no signal at its end; all other arguments
     // are unused. fork(3) would wait for locks of the allocator.
     let written = match unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) } {
@@ -217,12 +221,12 @@ fn part(part: Part, left: &mut i64) -> bool {
             in_child(part);
             crate::sys::exit_now(0)
         }
-        pid => pid > 0 && ends_within(pid as libc::pid_t, ONE_PART.min(*left)),
+        pid => pid > 0 && ends_well(pid as libc::pid_t),
     };
     if !written {
         tell!("This part could not be written.");
+        *left -= 1;
     }
-    *left = (*left - (now_ms() - began)).max(0);
     written
 }
 
@@ -245,9 +249,9 @@ fn in_child(part: Part) {
     report::write(part, &Scene { server, call });
 }
 
-/// Waits for a child's end; one that takes longer is killed. Whether it ended well.
-fn ends_within(pid: libc::pid_t, ms: i64) -> bool {
-    let deadline = now_ms() + ms;
+/// Waits for a child's end; one that gets nowhere is killed. Whether it ended well.
+fn ends_well(pid: libc::pid_t) -> bool {
+    let (mut calculated, mut since) = (0, now_ms());
     let mut status = 0;
     loop {
         // SAFETY: `status` is live; `__WALL` is for children that send no signal at their end.
@@ -255,7 +259,11 @@ fn ends_within(pid: libc::pid_t, ms: i64) -> bool {
         if ended == pid {
             return status == 0;
         }
-        if ended < 0 || now_ms() >= deadline {
+        let now = cpu_time(pid);
+        if now > calculated {
+            (calculated, since) = (now, now_ms());
+        }
+        if ended < 0 || now_ms() - since >= IDLE || calculated / 1_000_000 >= CALCULATING {
             // SAFETY: as above, and the child is not yet reaped: the number is nobody else's.
             unsafe {
                 libc::kill(pid, libc::SIGKILL);
@@ -267,6 +275,16 @@ fn ends_within(pid: libc::pid_t, ms: i64) -> bool {
         // SAFETY: `pause` is live.
         unsafe { libc::nanosleep(&pause, ptr::null_mut()) };
     }
+}
+
+/// Nanoseconds that a child has calculated for.
+fn cpu_time(pid: libc::pid_t) -> i64 {
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both are live; the calls are system calls and nothing else.
+    let known =
+        unsafe { libc::clock_getcpuclockid(pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
+    if known { time.tv_sec * 1_000_000_000 + time.tv_nsec } else { 0 }
 }
 
 fn now_ms() -> i64 {

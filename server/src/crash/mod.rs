@@ -3,9 +3,9 @@
 //! A fault may come anywhere: within the allocator, under a lock, halfway through a change. So the process that failed does
 //! only what a signal handler may (`handler`): it writes what it knows itself, and leaves each part that needs more, the
 //! names in the stack, INFO, the clients, to a child, which is a copy of the process at that moment (`report`). A child that waits for a
-//! lock that nobody will open, or that faults as well, is ended, and the next part has its turn; all of it together has five
-//! seconds, as nobody takes over from a server that is neither there nor gone. What a child does reaches no client
-//! and no file of the data: of all descriptors it keeps those of the log.
+//! lock that nobody will open, goes round in circles or faults as well is given up after seconds; after two of them there is an end,
+//! as nobody takes over from a server that is neither there nor gone. What a child does reaches no client and no file of
+//! the data: of all descriptors it keeps those of the log.
 //!
 //! To do everything in the handler, as Valkey does, would be simpler, and would hang where the heap is broken or in use.
 
