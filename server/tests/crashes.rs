@@ -3,6 +3,7 @@
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use support::Server;
 
@@ -17,7 +18,7 @@ fn server(options: &[&str]) -> Server {
 }
 
 fn send_signal(server: &Server, name: &str) {
-    let sent = std::process::Command::new("kill").args([name, &server.pid().to_string()]).status();
+    let sent = Command::new("kill").args([name, &server.pid().to_string()]).status();
     assert!(sent.unwrap().success());
 }
 
@@ -116,4 +117,34 @@ fn whoever_asks_with_sigalrm_is_told_where_the_server_is() {
     let (status, log) = server.end();
     assert!(status.success());
     assert!(between(&log, "Received SIGALRM", "STACK TRACE DONE").contains("valkey_server"), "{log}");
+}
+
+#[test]
+fn the_first_process_of_a_container_ends_as_well() {
+    const CONTAINER: [&str; 4] = ["--user", "--map-root-user", "--pid", "--fork"];
+    if !Command::new("unshare").args(CONTAINER).arg("true").status().is_ok_and(|made| made.success()) {
+        // Not everywhere may one make a container.
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("valkey-server-test-container-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut container = Command::new("unshare")
+        .args(CONTAINER)
+        .arg(env!("CARGO_BIN_EXE_valkey-server"))
+        .args(["--port", "0", "--unixsocket", "socket", "--logfile", "log", "--save", "", "--dir"])
+        .arg(&dir)
+        .spawn()
+        .unwrap();
+    let log = || std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+    while !log().contains("Ready to accept connections") {
+        assert_eq!(container.try_wait().unwrap(), None);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let id = container.id();
+    let server = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(Command::new("kill").args(["-SEGV", server.trim()]).status().unwrap().success());
+    let status = container.wait().unwrap();
+    assert_eq!(status.code(), Some(128 + libc::SIGSEGV), "{status}");
+    assert!(log().contains(END));
+    std::fs::remove_dir_all(&dir).unwrap();
 }

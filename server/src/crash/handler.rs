@@ -313,8 +313,7 @@ fn end_by(signal: libc::c_int) -> ! {
         libc::sigaddset(&mut only, signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &only, ptr::null_mut());
         libc::kill(libc::getpid(), signal);
-        // It may be another thread that the signal came to: it ends this one as well.
-        libc::pause();
     }
-    crate::sys::exit_now(1)
+    // The first process of a container has no signal end it that it sends itself: the code is what a shell makes of the signal.
+    crate::sys::exit_now(128 + signal)
 }
