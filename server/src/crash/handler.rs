@@ -97,6 +97,7 @@ pub fn fault() {
 
 extern "C" fn on_fatal_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     be_the_only_reporter();
+    leave_the_network();
     // SAFETY: the kernel passes both for the time of the handler.
     let (info, context) = unsafe { (&*info, &*context.cast::<libc::ucontext_t>()) };
     let registers = registers::of(context);
@@ -137,6 +138,7 @@ extern "C" fn on_fatal_signal(signal: libc::c_int, info: *mut libc::siginfo_t, c
 /// The end after a panic: not in a handler, but nothing is known of what is locked or broken.
 pub fn end_after_panic(told: &str) -> ! {
     be_the_only_reporter();
+    leave_the_network();
     let enabled = ENABLED.load(Relaxed);
     if enabled {
         begin();
@@ -230,19 +232,25 @@ fn part(part: Part, left: &mut u32) -> bool {
     written
 }
 
-/// In the child: nothing is kept open but the standard streams and the log, and a fault ends it.
-fn in_child(part: Part) {
-    IN_CHILD.store(true, Relaxed);
-    remove();
+/// Closes all but the standard streams and the log. Files lose nothing: what was written is the kernel's. Other threads find their
+/// descriptors gone, and do no harm without them.
+fn leave_the_network() {
     let log = crate::log::descriptor() as libc::c_uint;
-    // SAFETY: no destructor of an owner of these descriptors runs: the child ends without any. The calls touch no memory.
+    // SAFETY: no destructor of an owner of these descriptors runs: the process ends without any. The calls touch no memory.
     unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if log > 3 {
             libc::syscall(libc::SYS_close_range, 3, log - 1, 0);
         }
         libc::syscall(libc::SYS_close_range, (log + 1).max(3), libc::c_uint::MAX, 0);
     }
+}
+
+/// In the child: a fault ends it, and so does the end of its parent.
+fn in_child(part: Part) {
+    IN_CHILD.store(true, Relaxed);
+    remove();
+    // SAFETY: the call touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: a pointer that is set points to what lived when the process failed, and nothing of it goes in this copy, in which no other
     // code runs. It may be halfway through a change; what is read then may be wrong, or another fault, which ends this child.
     let (server, call) = unsafe { (SERVER.load(Relaxed).as_ref(), CALL.load(Relaxed).as_ref()) };
