@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `watches` | what is watched, and whom a change wakes |
 //! | `registry` | the tasks of each resource |
-//! | `keeper` | one turn: observe → decide → record → commands → endpoints → status |
+//! | `keeper` | one turn: observe → decide → record → commands → endpoints → status; `keeper::look` is what it sees, `keeper::people` what it tells |
 //! | `stored` | the record as it stands in the API server, read and written with its version |
 //! | `builder` | validate → build → apply |
 //! | `gate` | how much is asked of the API server at once |
