@@ -90,3 +90,21 @@ fn a_filter_of_no_clients_at_all_finds_none() {
         ],
     );
 }
+
+#[test]
+fn whoever_may_not_use_a_key_is_told_so_before_its_count_is_found_wrong() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("ACL SETUSER bob on nopass +@all ~mine");
+    check(
+        &mut client,
+        &[
+            ("COMMAND GETKEYS ZINTER 1.5 x", "[x]"),
+            ("COMMAND GETKEYS EVAL script 2k a b", "[a, b]"),
+            ("COMMAND GETKEYS ZINTER x 1", "-ERR Invalid arguments specified for command"),
+            ("AUTH bob any", "OK"),
+            ("ZINTER 1x other", "-NOPERM No permissions to access a key"),
+            ("ZINTER 1x mine", "-ERR value is not an integer or out of range"),
+        ],
+    );
+}

@@ -224,12 +224,20 @@ impl Keys {
                 (first..=last as usize).step_by(step.max(1) as usize).collect()
             }
             Keys::Counted(at) => {
-                let n = crate::resp::number::parse_i64(argv.get(at)).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+                let n = leading_count(argv.get(at));
                 if n == 0 || n > len.saturating_sub(at + 1) { Vec::new() } else { (at + 1..=at + n).collect() }
             }
             Keys::Dynamic(f) | Keys::DynamicFrom(_, f) => f(argv),
         }
     }
+}
+
+/// The number that a text begins with, whatever follows: what may be keys is looked at before the command refuses its count.
+fn leading_count(text: &[u8]) -> usize {
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |n: usize, digit| n.saturating_mul(10).saturating_add(usize::from(digit - b'0')))
 }
 
 /// The databases that a command works on, for users who may not use all of them.
