@@ -10,16 +10,13 @@
 mod fleet;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use valkey_repl_e2e::kube::{ApiServer, Kubectl, definition, run};
-use valkey_repl_e2e::programs::{self, root};
+use valkey_repl_e2e::kube::{ApiServer, Kubectl, Operator, run};
 use valkey_repl_e2e::wait::try_until;
 
 use fleet::Fleet;
@@ -33,53 +30,6 @@ const ALLOWANCE: Duration = Duration::from_millis(500);
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-struct Operator {
-    process: Child,
-    log: PathBuf,
-}
-
-impl Operator {
-    fn start(server: &ApiServer) -> Self {
-        let path = server.path("operator.log");
-        let log = File::create(&path).unwrap();
-        let child = Command::new(programs::ours("valkey-operator", "valkey-operator").unwrap())
-            .args(["run", "--identity", "one", "--namespace", "valkey-repl-system", "--http-address", "127.0.0.1:0"])
-            .env("KUBECONFIG", server.operator_kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { process: child, log: path }
-    }
-
-    /// Processor time so far, in seconds.
-    fn cpu(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(')').expect("a process has a name");
-        let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
-        ticks.sum::<f64>() / rustix::param::clock_ticks_per_second() as f64
-    }
-
-    /// What it holds in memory, in KiB.
-    fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            eprintln!("{}", log.lines().rev().take(40).collect::<Vec<_>>().join("\n"));
-        }
-    }
 }
 
 /// Makes resources, their pods and the claims of those, `from..to`.
@@ -214,21 +164,13 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let fleet = Fleet::start(count * 2).await;
-    let kubectl = server.kubectl("default");
-    kubectl.apply(&fs::read_to_string(definition()).unwrap()).unwrap();
-    kubectl.run(&["create", "namespace", "valkey-repl-system"]).unwrap();
-    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]).unwrap();
-    // What the operator may do is what the chart gives it.
-    let chart = root().join("charts").to_string_lossy().into_owned();
-    let args = ["template", "valkey-repl", &chart, "--namespace", "valkey-repl-system", "--set", "crds.install=false"];
-    let rights = server.helm(&[&args[..], &["--show-only", "templates/rbac.yaml"]].concat()).unwrap();
-    server.kubectl("valkey-repl-system").apply(&rights).unwrap();
+    let kubectl = Operator::prepare(&server).unwrap();
 
-    let operator = Operator::start(&server);
+    let operator = Operator::start(&server).unwrap();
     create(&kubectl, 0, 1);
     settle(&kubectl, 1);
     let alone = failovers(&fleet, &kubectl, 1).await;
-    let memory_alone = operator.memory();
+    let memory_alone = operator.memory().unwrap();
     println!("SCALE one resource: failovers {alone:?}, {memory_alone} KiB");
 
     let since = Instant::now();
@@ -242,13 +184,16 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     }
     println!("SCALE silent after another {:?}", since.elapsed());
 
-    let (since, cpu) = (Instant::now(), operator.cpu());
+    let (since, cpu) = (Instant::now(), operator.cpu().unwrap());
     let asked = asked_within(&server, Duration::from_secs(seconds as u64)).await;
     let minutes = since.elapsed().as_secs_f64() / 60.0;
-    println!("SCALE steady state: {:.1} % of one CPU", (operator.cpu() - cpu) / since.elapsed().as_secs_f64() * 100.0);
+    println!(
+        "SCALE steady state: {:.1} % of one CPU",
+        (operator.cpu().unwrap() - cpu) / since.elapsed().as_secs_f64() * 100.0
+    );
     let writes: Vec<_> = asked.iter().filter(|(request, _)| is_write(request)).collect();
     let rate = asked.values().sum::<usize>() as f64 / minutes / count as f64;
-    let memory = operator.memory();
+    let memory = operator.memory().unwrap();
     let each = memory.saturating_sub(memory_alone) as f64 / count.saturating_sub(1).max(1) as f64;
     println!(
         "SCALE steady state of {minutes:.1} min: {} writes, {rate:.2} requests per resource and minute",
@@ -258,7 +203,7 @@ async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     println!("SCALE memory {memory} KiB, {each:.1} KiB per resource");
 
     drop(operator);
-    let _operator = Operator::start(&server);
+    let _operator = Operator::start(&server).unwrap();
     let asked = asked_within(&server, Duration::from_secs(60)).await;
     println!("SCALE asked by a new leader: {asked:?}");
     let told = |(verb, resource): &Request| {
