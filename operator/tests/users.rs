@@ -11,11 +11,16 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 use valkey_operator::{
-    instance::{Link, Password, Seen, Settings, Target},
+    instance::{Directives, Link, Password, Seen, Settings, Target},
     resources::auth,
 };
 
 /// Bounds a wait for something that should happen; the machine may be busy.
+fn live(directives: &[(&str, &str)]) -> Directives {
+    let live = directives.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Directives { live, ..Directives::default() }
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const OWN: &str = "the-operators-own";
 
@@ -81,7 +86,7 @@ impl Server {
             address: self.address,
             own: own.map(|own| Password(own.as_bytes().into())),
             passwords: passwords.iter().map(|bytes| Password((*bytes).into())).collect(),
-            settings: Arc::from([("hz".to_owned(), "50".to_owned()), ("maxmemory".to_owned(), "64mb".to_owned())]),
+            directives: live(&[("hz", "50"), ("maxmemory", "64mb")]),
         }
     }
 
@@ -144,7 +149,7 @@ async fn what_a_server_was_told_is_asked_back() {
         let Some(server) = Server::start(flavor, "settings", &auth::file(b"clients", None)) else { continue };
         let mut target = server.target(None, &[b"clients"]);
         assert!(server.shows(target.clone(), answers).await.unset.is_empty());
-        target.settings = Arc::from([("maxmemory-policy".to_owned(), "none-such".to_owned())]);
+        target.directives = live(&[("maxmemory-policy", "none-such")]);
         let seen = server.shows(target, |seen| !seen.unset.is_empty()).await;
         assert!(seen.unset.contains_key("maxmemory-policy"), "{:?}", seen.unset);
     }

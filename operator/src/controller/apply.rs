@@ -103,6 +103,10 @@ impl Standing {
         self.all().get(key)?.version.clone()
     }
 
+    fn look(&self, key: &Key) -> Option<Box<str>> {
+        self.all().get(key)?.inherited.clone()
+    }
+
     /// An object that stood before this operator took office, and its version. Only once: then it is known.
     fn inherited(&self, key: &Key) -> Option<(Value, Option<String>)> {
         let mut all = self.all();
@@ -165,6 +169,22 @@ impl Applier {
         tracing::debug!(kind = key.0, name = key.2, "applied");
         self.sent.insert(key, (wanted, version(written.meta())));
         Ok(())
+    }
+
+    /// An object as it stands, if it does.
+    pub async fn find<K>(&self, namespace: &str, name: &str) -> Result<Option<K>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    {
+        let meta = ObjectMeta { namespace: Some(namespace.into()), name: Some(name.into()), ..ObjectMeta::default() };
+        let key = key::<K>(&meta);
+        match self.standing.look(&key) {
+            Some(object) => Ok(Some(serde_json::from_str(&object)?)),
+            None if self.standing.stands(&key) => {
+                call(Api::namespaced(self.client.clone(), namespace).get_opt(name)).await
+            }
+            None => Ok(None),
+        }
     }
 
     /// Deletes an object that is no longer wanted, if it stands.

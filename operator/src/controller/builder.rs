@@ -10,7 +10,7 @@ use std::{
 use k8s_openapi::{
     ByteString,
     api::{
-        core::v1::{PersistentVolumeClaim, Secret},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
         policy::v1::PodDisruptionBudget,
     },
 };
@@ -31,8 +31,11 @@ use super::{
 };
 use crate::{
     api::ValkeyReplication,
-    instance::Password,
-    resources::{self, Context, Names, auth, memory},
+    instance::{Directives, Password},
+    resources::{
+        self, Context, Names, auth, memory,
+        trial::{self, Verdict},
+    },
 };
 
 /// How often the password is looked at although nothing is known to have changed: secrets are not watched, so that the
@@ -52,8 +55,8 @@ pub(super) struct Built {
     pub passwords: Vec<Password>,
     /// The password of the operator's own user; none where it was never made.
     pub own: Option<Password>,
-    /// What the instances are told with `CONFIG SET`.
-    pub settings: Arc<[(String, String)]>,
+    /// What the instances are told and asked of their configuration.
+    pub directives: Directives,
     /// Why the objects cannot be made.
     pub problem: Option<String>,
 }
@@ -85,12 +88,16 @@ pub(super) struct Builder {
     resource: watch::Receiver<Arc<ValkeyReplication>>,
     /// How many pods the engine wants; nothing until it has spoken.
     replicas: watch::Receiver<Option<u32>>,
+    /// What running servers say of the directives.
+    verdict: watch::Receiver<Verdict>,
     /// Something of the resource changed in the cluster.
     touched: Arc<Notify>,
     built: watch::Sender<Built>,
     applier: Applier,
     /// The generation that breaks no rule.
     checked: Option<i64>,
+    /// `valkey.conf` as it was last applied.
+    file: Option<String>,
     /// What was last rendered.
     passwords: Vec<Password>,
     own: Option<Password>,
@@ -105,6 +112,7 @@ impl Builder {
         shared: Arc<Shared>,
         resource: watch::Receiver<Arc<ValkeyReplication>>,
         replicas: watch::Receiver<Option<u32>>,
+        verdict: watch::Receiver<Verdict>,
         touched: Arc<Notify>,
         built: watch::Sender<Built>,
     ) -> Self {
@@ -113,10 +121,12 @@ impl Builder {
             shared,
             resource,
             replicas,
+            verdict,
             touched,
             built,
             applier,
             checked: None,
+            file: None,
             passwords: Vec::new(),
             own: None,
             reviewed: None,
@@ -151,6 +161,7 @@ impl Builder {
             tokio::select! {
                 changed = self.resource.changed() => if changed.is_err() { return },
                 changed = self.replicas.changed() => if changed.is_err() { return },
+                changed = self.verdict.changed() => if changed.is_err() { return },
                 () = self.touched.notified() => {}
                 () = sleep_until(deadline) => {}
             }
@@ -202,10 +213,15 @@ impl Builder {
             None => live.as_ref().and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(asked).max(asked),
         };
         let context = Context { server_image: &self.shared.options.server_image, replicas, live: live.as_deref() };
-        let desired = resources::build(resource, &context)?;
-        self.report(|built| built.settings = desired.live.clone().into());
+        let directives = resources::render(resource)?.directives(resource);
+        self.report(|built| built.directives = directives.clone());
+        let verdict = self.verdict.borrow_and_update().clone();
+        let standing = self.standing_file(&names).await?;
+        let accepted = trial::accepted(resource, &directives, &verdict, standing.as_deref());
+        let desired = resources::build(&accepted, &context)?;
         // What pods mount and are found by stands before the pods do.
         self.applier.apply(&desired.config).await?;
+        self.file = text(&desired.config);
         for service in &desired.services {
             self.applier.apply(service).await?;
         }
@@ -222,6 +238,15 @@ impl Builder {
             self.reviewed = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// `valkey.conf` as it stands; nothing where there is none yet.
+    async fn standing_file(&self, names: &Names<'_>) -> Result<Option<String>, Error> {
+        if self.file.is_some() {
+            return Ok(self.file.clone());
+        }
+        let config: Option<ConfigMap> = self.applier.find(names.namespace, &names.config()).await?;
+        Ok(config.as_ref().and_then(text))
     }
 
     /// Reads the password, makes one if there is none, and renders the file that the servers read. `thorough`: also when nothing changed.
@@ -326,4 +351,8 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn text(config: &ConfigMap) -> Option<String> {
+    config.data.as_ref()?.get(resources::FILE).cloned()
 }

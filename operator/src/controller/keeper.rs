@@ -40,6 +40,7 @@ use crate::{
     resources::{
         Names,
         slice::{self, Server},
+        trial::Verdict,
     },
 };
 
@@ -62,6 +63,7 @@ pub(super) struct Keeper {
     resource: watch::Receiver<Arc<ValkeyReplication>>,
     built: watch::Receiver<Built>,
     replicas: watch::Sender<Option<u32>>,
+    verdict: watch::Sender<Verdict>,
     news: Arc<Notify>,
     settings: Option<Settings>,
     links: BTreeMap<u32, Link>,
@@ -92,7 +94,7 @@ impl Keeper {
         key: &Key,
         resource: watch::Receiver<Arc<ValkeyReplication>>,
         built: watch::Receiver<Built>,
-        replicas: watch::Sender<Option<u32>>,
+        (replicas, verdict): (watch::Sender<Option<u32>>, watch::Sender<Verdict>),
         news: Arc<Notify>,
     ) -> Self {
         let ways = Ways::start(&shared, key);
@@ -104,6 +106,7 @@ impl Keeper {
             resource,
             built,
             replicas,
+            verdict,
             news,
             settings: None,
             links: BTreeMap::new(),
@@ -170,6 +173,13 @@ impl Keeper {
         self.replicas.send_if_modified(|replicas| {
             let wanted = Some(decision.scale_to);
             std::mem::replace(replicas, wanted) != wanted
+        });
+        self.verdict.send_if_modified(|verdict| {
+            let said = look.verdict();
+            *verdict != said && {
+                *verdict = said;
+                true
+            }
         });
         let phase = look.observation.record.as_ref().map(|record| record.phase);
         let hurries = self.ways.is_first(phase.is_some_and(|phase| phase != Phase::Stable));

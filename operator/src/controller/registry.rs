@@ -13,7 +13,7 @@ use super::{
     builder::{Builder, Built},
     keeper::Keeper,
 };
-use crate::api::ValkeyReplication;
+use crate::{api::ValkeyReplication, resources::trial::Verdict};
 
 /// Namespace and name.
 pub(super) type Key = (String, String);
@@ -99,10 +99,11 @@ impl Registry {
         let uid = resource.metadata.uid.clone();
         let (resource, shown) = watch::channel(resource);
         let (replicas, asked) = watch::channel(None);
+        let (verdict, tried) = watch::channel(Verdict::default());
         let (built, standing) = watch::channel(Built::default());
         let (news, touched) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let builder = Builder::new(self.shared.clone(), shown.clone(), asked, touched.clone(), built);
-        let keeper = Keeper::new(self.shared.clone(), key, shown, standing, replicas, news.clone());
+        let builder = Builder::new(self.shared.clone(), shown.clone(), asked, tried, touched.clone(), built);
+        let keeper = Keeper::new(self.shared.clone(), key, shown, standing, (replicas, verdict), news.clone());
         self.shared.desk.enter(key, news.clone());
         let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
         Tasks {

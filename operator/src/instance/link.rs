@@ -259,6 +259,10 @@ impl Task {
                     None => drop(seen.unset.remove(&directive)),
                 });
             }
+            Heard::Tried(directives) => self.publish(|seen| {
+                seen.unset.retain(|directive, _| directives.has(directive));
+                seen.tried = Some(directives);
+            }),
             Heard::Problem(problem) => self.publish(|seen| seen.problem = Some(problem)),
             Heard::Refused(refusal) => {
                 tracing::warn!("refused: {refusal}");

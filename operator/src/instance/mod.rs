@@ -43,8 +43,30 @@ pub struct Target {
     /// What it wants to hear before it answers: the first of these that it takes. None or an empty one: nothing. One that
     /// takes a later one is told the first, which is the newest.
     pub passwords: Vec<Password>,
-    /// What it is told with `CONFIG SET` as soon as it is reached, and asked back with `CONFIG GET`.
-    pub settings: Arc<[(String, String)]>,
+    /// What it is told and asked of its configuration as soon as it is reached.
+    pub directives: Directives,
+}
+
+/// What a server is told and asked of its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directives {
+    /// It is told with `CONFIG SET`, and asked back with `CONFIG GET`.
+    pub live: Arc<[(String, String)]>,
+    /// It reads them only at a start: it is asked whether it knows them at all.
+    pub at_start: Arc<[String]>,
+}
+
+impl Default for Directives {
+    fn default() -> Self {
+        Self { live: Arc::from([]), at_start: Arc::from([]) }
+    }
+}
+
+impl Directives {
+    /// Whether this one is among them.
+    pub fn has(&self, directive: &str) -> bool {
+        self.live.iter().any(|(name, _)| name == directive) || self.at_start.iter().any(|name| name == directive)
+    }
 }
 
 /// A password that no log shows.
@@ -96,6 +118,8 @@ pub struct Seen {
     pub refusal: Option<String>,
     /// Directives that it does not run with as it was told, and what it says of them.
     pub unset: BTreeMap<String, String>,
+    /// What it was last told and asked, and has answered.
+    pub tried: Option<Directives>,
 }
 
 impl Default for Seen {
@@ -107,6 +131,7 @@ impl Default for Seen {
             problem: None,
             refusal: None,
             unset: BTreeMap::new(),
+            tried: None,
         }
     }
 }

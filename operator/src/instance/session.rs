@@ -9,7 +9,7 @@ use tokio::{
 use valkey_repl_engine::{Command, observe::Answer};
 
 use super::{
-    Process, Target, USER,
+    Directives, Process, Target, USER,
     info::Info,
     resp::{self, Malformed, Reply},
     setting,
@@ -54,6 +54,8 @@ pub(super) enum Heard {
     Refused(String),
     /// It runs with a directive as it was told, or with what else.
     Setting { directive: String, problem: Option<String> },
+    /// That is all of the directives.
+    Tried(Directives),
 }
 
 /// What an outstanding request was.
@@ -64,6 +66,8 @@ enum Pending {
     NewPassword { directive: &'static str },
     Setting { directive: String },
     Check { directive: String, wanted: String },
+    Known { directive: String },
+    Tried,
     WhoAreYou,
     Probe { asked_ms: u64, regular: bool },
     Command { name: String },
@@ -153,16 +157,20 @@ impl Session {
                 }
             }
         }
-        let settings = self.target.settings.clone();
-        for (directive, value) in settings.iter() {
+        let Directives { live, at_start } = self.target.directives.clone();
+        for (directive, value) in live.iter() {
             let pending = Pending::Setting { directive: directive.clone() };
             self.request(&["CONFIG", "SET", directive, value], pending).await?;
         }
-        for (directive, value) in settings.iter() {
+        for (directive, value) in live.iter() {
             let pending = Pending::Check { directive: directive.clone(), wanted: value.clone() };
             self.request(&["CONFIG", "GET", directive], pending).await?;
         }
-        Ok(())
+        for directive in at_start.iter() {
+            let pending = Pending::Known { directive: directive.clone() };
+            self.request(&["CONFIG", "GET", directive], pending).await?;
+        }
+        self.request(&["PING"], Pending::Tried).await
     }
 
     async fn new_password(&mut self, directive: &'static str, value: &[u8]) -> Result<(), Ended> {
@@ -273,13 +281,20 @@ impl Session {
                 let problem = (!setting::same(&directive, &wanted, &says)).then(|| format!("it runs with {says}"));
                 Some(Heard::Setting { directive, problem })
             }
+            (Pending::Known { directive }, Reply::Array(pair)) => {
+                let problem = pair.is_empty().then(|| "the server knows no such directive".to_owned());
+                Some(Heard::Setting { directive, problem })
+            }
+            (Pending::Tried, Reply::Simple(_)) => Some(Heard::Tried(self.target.directives.clone())),
             (
                 Pending::OwnLogIn
                 | Pending::LogIn { .. }
                 | Pending::OwnUser
                 | Pending::NewPassword { .. }
                 | Pending::Setting { .. }
-                | Pending::Check { .. },
+                | Pending::Check { .. }
+                | Pending::Known { .. }
+                | Pending::Tried,
                 _,
             ) => None,
             // The log-in that failed has said so already, or another is under way.

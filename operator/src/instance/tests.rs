@@ -53,7 +53,7 @@ impl Fake {
             address: self.address,
             own: None,
             passwords: vec![password("secret")],
-            settings: Arc::from([]),
+            directives: Directives::default(),
         }
     }
 
@@ -287,7 +287,7 @@ async fn commands_reach_the_process_they_are_for_in_order_and_no_other() {
     let told: Vec<_> = heard
         .iter()
         .map(|words| words.join(" "))
-        .filter(|words| !["QUORUM STATE", "INFO server", "AUTH secret"].contains(&words.as_str()))
+        .filter(|words| !["QUORUM STATE", "INFO server", "AUTH secret", "PING"].contains(&words.as_str()))
         .collect();
     assert_eq!(
         told,
@@ -426,11 +426,35 @@ async fn a_server_is_told_its_settings_when_it_is_reached_and_what_it_refuses_is
     })
     .await;
     let link = start(FAST);
-    let settings = Arc::from([("save".into(), "60 1".into()), ("nonsense".into(), "1".into())]);
-    link.aim(Some(Target { settings, ..fake.target() }));
+    let live = Arc::from([("save".into(), "60 1".into()), ("nonsense".into(), "1".into())]);
+    link.aim(Some(Target { directives: Directives { live, ..Directives::default() }, ..fake.target() }));
     let seen = until(&link, "a refusal", |seen| !seen.unset.is_empty()).await;
     assert_eq!(seen.unset["nonsense"], "ERR Unknown option");
     assert_eq!(fake.heard("CONFIG")[0], ["CONFIG", "SET", "save", "60 1"]);
+}
+
+#[tokio::test]
+async fn a_server_is_asked_whether_it_knows_what_it_reads_only_at_a_start() {
+    let mut state = native(&[]);
+    let fake = Fake::start(move |words| match words {
+        [config, get, directive] if config == "CONFIG" && get == "GET" && directive == "databases" => {
+            Some("*2\r\n+databases\r\n+16\r\n".into())
+        }
+        [config, get, _] if config == "CONFIG" && get == "GET" => Some("*0\r\n".into()),
+        [ping] if ping == "PING" => Some("+PONG\r\n".into()),
+        words => state(words),
+    })
+    .await;
+    let link = start(FAST);
+    let at_start = Arc::from(["databases".to_owned(), "datebases".to_owned()]);
+    let directives = Directives { at_start, ..Directives::default() };
+    link.aim(Some(Target { directives: directives.clone(), ..fake.target() }));
+    let seen = until(&link, "the end of the trial", |seen| seen.tried.is_some()).await;
+    assert_eq!(seen.tried, Some(directives));
+    assert_eq!(seen.unset.into_keys().collect::<Vec<_>>(), ["datebases"]);
+    // The mistake was corrected.
+    link.aim(Some(Target { directives: Directives::default(), ..fake.target() }));
+    until(&link, "no complaint", |seen| seen.unset.is_empty()).await;
 }
 
 #[tokio::test]
@@ -447,11 +471,12 @@ async fn a_server_that_runs_with_another_value_than_it_was_told_is_reported_unti
     })
     .await;
     let link = start(FAST);
-    let settings: Arc<[_]> = Arc::from([("hz".to_owned(), "50".to_owned())]);
-    link.aim(Some(Target { settings: settings.clone(), ..fake.target() }));
+    let live = Arc::from([("hz".to_owned(), "50".to_owned())]);
+    let directives = Directives { live, ..Directives::default() };
+    link.aim(Some(Target { directives: directives.clone(), ..fake.target() }));
     let seen = until(&link, "another value", |seen| !seen.unset.is_empty()).await;
     assert_eq!(seen.unset["hz"], "it runs with 10");
     // Asked anew, as when the specification changes.
-    link.aim(Some(Target { settings, uid: "pod-2".into(), ..fake.target() }));
+    link.aim(Some(Target { directives, uid: "pod-2".into(), ..fake.target() }));
     until(&link, "the value", |seen| seen.unset.is_empty()).await;
 }

@@ -20,7 +20,7 @@ use super::{
     process::Process,
     screen::Pen,
 };
-use crate::instance::{Link, Password, Seen, Settings, Target};
+use crate::instance::{Directives, Link, Password, Seen, Settings, Target};
 
 /// The pauses before a server that ended is started again: the first, and the longest after ever more failures.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -103,7 +103,7 @@ impl Slot {
             address: SocketAddr::from((HOST, port)),
             own: None,
             passwords: vec![password.clone()],
-            settings: settings.clone(),
+            directives: Directives { live: settings.clone(), ..Directives::default() },
         });
         self.link.aim(target);
     }

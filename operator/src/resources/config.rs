@@ -4,13 +4,16 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{Error, Names, auth, live, memory, metadata, names};
-use crate::api::{self, Flavor, ValkeyReplication};
+use super::{Error, Names, auth, live, memory, metadata, names, trial};
+use crate::{
+    api::{self, Flavor, ValkeyReplication},
+    instance::Directives,
+};
 
 /// Where the ConfigMap is mounted.
 pub(super) const DIRECTORY: &str = "/etc/valkey";
 /// The file in it.
-pub(super) const FILE: &str = "valkey.conf";
+pub const FILE: &str = "valkey.conf";
 /// Where the data is.
 pub(super) const DATA: &str = "/data";
 
@@ -48,6 +51,15 @@ impl Config {
         self.live.iter().map(|(directive, _)| directive.as_str())
     }
 
+    /// What a running server is told and asked of it, on the way to the file.
+    pub fn directives(&self, resource: &ValkeyReplication) -> Directives {
+        let live = |name: &String| self.live_names().any(|live| live == name);
+        Directives {
+            live: self.live.clone().into(),
+            at_start: resource.spec.config.keys().filter(|name| !live(name)).cloned().collect(),
+        }
+    }
+
     /// Whether one of these live directives is not here any more: a server that knows it must be restarted to have the default again.
     pub fn lacks<'a>(&self, mut told: impl Iterator<Item = &'a str>) -> bool {
         told.any(|name| self.live_names().all(|live| live != name))
@@ -80,7 +92,10 @@ pub struct Place<'a> {
 }
 
 /// Renders a pod's `valkey.conf`.
-pub(super) fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
+///
+/// # Errors
+/// When a directive cannot stand there.
+pub fn render(resource: &ValkeyReplication) -> Result<Config, Error> {
     let place = Place {
         port: names::PORT,
         metrics_port: Some(names::METRICS_PORT),
@@ -129,14 +144,14 @@ pub fn render_at(resource: &ValkeyReplication, place: &Place<'_>) -> Result<Conf
         line("maxmemory", &(bytes / 4 * 3).to_string());
     }
     for (directive, value) in &spec.config {
-        let value = value.to_string();
+        let value = trial::written(value);
         if let Some(remedy) = api::owned(directive) {
             return Err(Error::Owned { directive: directive.clone(), remedy });
         }
         if value.contains(['\n', '\r']) || directive.contains(char::is_whitespace) {
             return Err(Error::ManyLines { directive: directive.clone() });
         }
-        line(directive, if value.is_empty() { "\"\"" } else { &value });
+        line(directive, &value);
     }
     line("include", place.auth);
     Ok(config)

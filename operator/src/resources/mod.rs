@@ -22,6 +22,7 @@ mod restart;
 mod service;
 pub mod slice;
 mod stateful_set;
+pub mod trial;
 
 use k8s_openapi::{
     api::{
@@ -34,7 +35,7 @@ use k8s_openapi::{
 use kube::{Resource, core::ObjectMeta};
 
 use crate::api::ValkeyReplication;
-pub use config::{Config, Place, render_at};
+pub use config::{Config, FILE, Place, render, render_at};
 pub use names::Names;
 
 /// What the objects depend on besides the resource itself.
@@ -107,8 +108,6 @@ pub struct Desired {
     pub budget: Option<PodDisruptionBudget>,
     /// The pods.
     pub stateful_set: StatefulSet,
-    /// What of `valkey.conf` a running server is told, with `CONFIG SET`.
-    pub live: Vec<(String, String)>,
 }
 
 /// Builds everything that follows from the resource alone.
@@ -121,7 +120,6 @@ pub fn build(resource: &ValkeyReplication, context: &Context<'_>) -> Result<Desi
     Ok(Desired {
         stateful_set: stateful_set::build(resource, &names, context, &config)?,
         config: config::build(resource, &names, config.text)?,
-        live: config.live,
         services: [
             service::build(resource, &names, service::Kind::ReadWrite)?,
             service::build(resource, &names, service::Kind::ReadOnly)?,

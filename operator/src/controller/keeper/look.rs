@@ -15,7 +15,7 @@ use crate::{
         withheld::Wait,
     },
     instance::{Link, Seen, Settings, Target},
-    resources::{Names, names::PORT},
+    resources::{Names, names::PORT, trial::Verdict},
 };
 
 /// The highest ordinal that a resource can have, and one more.
@@ -114,7 +114,7 @@ impl Keeper {
                     address: (pod.ip?, PORT).into(),
                     own: built.own.clone(),
                     passwords: built.passwords.clone(),
-                    settings: built.settings.clone(),
+                    directives: built.directives.clone(),
                 })
             });
             link.aim(target);
@@ -132,6 +132,21 @@ impl Look {
             }
         }
         told
+    }
+
+    /// What the servers that run say of the directives that they were told and asked.
+    pub fn verdict(&self) -> Verdict {
+        let heard: Vec<&Seen> = self.seen.iter().filter(|seen| seen.connection == Connection::Connected).collect();
+        let tried = heard.first().and_then(|first| first.tried.clone());
+        Verdict {
+            nobody_runs: self.seen.iter().zip(&self.pods).all(|(seen, pod)| match seen.connection {
+                Connection::Refused { .. } => true,
+                Connection::Untried => pod.as_ref().is_none_or(|pod| pod.ip.is_none()),
+                Connection::Connected | Connection::Silent { .. } => false,
+            }),
+            tried: tried.filter(|tried| heard.iter().all(|seen| seen.tried.as_ref() == Some(tried))),
+            refused: heard.iter().flat_map(|seen| seen.unset.keys().cloned()).collect(),
+        }
     }
 
     /// The pods that are to stay, against what they should be.
