@@ -110,6 +110,7 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     let ((primary, first), (replica, second)) = governed_pair();
     let closed = 1_000_000;
     let mut writer = primary.client().unwrap();
+    let mut transaction = primary.client().unwrap();
     let mut early = replica.client().unwrap();
     tell(&primary, "SET k 1");
     tell(&replica, &format!("QUORUM HOLD {second} 2"));
@@ -117,6 +118,9 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     tell(&primary, "FAILOVER");
     primary.wait_info("master_link_status", "up").unwrap();
     writer.send(&["SET", "k", "2"]).unwrap();
+    for words in [&["MULTI"][..], &["SET", "k", "3"], &["EXEC"]] {
+        transaction.send(words).unwrap();
+    }
     tell(&replica, &format!("QUORUM PROMOTE {second} 2 2 {closed} {closed}"));
     tell(&primary, &format!("QUORUM FOLLOW {first} 2 127.0.0.1 {}", replica.port()));
     tell(&replica, &format!("QUORUM GUARD {second} 3 OFF"));
@@ -125,6 +129,13 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     let refused = writer.read().unwrap();
     assert!(refused.error().is_some_and(|error| error.starts_with("READONLY")), "{refused:?}");
     assert!(writer.read().is_err(), "its connection goes on");
+    // All that was sent is answered.
+    assert!(transaction.read().unwrap().is_ok());
+    for error in ["READONLY", "EXECABORT"] {
+        let refused = transaction.read().unwrap();
+        assert!(refused.error().is_some_and(|said| said.starts_with(error)), "{refused:?}");
+    }
+    assert!(transaction.read().is_err(), "its connection goes on");
     // Who came to the next primary early was only kept waiting.
     assert!(early.read().unwrap().is_ok());
     tell(&replica, "SET k 2");

@@ -98,6 +98,36 @@ fn the_primary_moves_to_where_the_spec_wants_it_and_stays_after_a_failover() {
 }
 
 #[test]
+fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives_it() {
+    let Some(scene) = Scene::set("e2e-typo") else { return };
+    let before = scene.pair.pods().unwrap();
+    scene.patch(json!({"config": {"maxmemory": "12 bananas", "nosuch-directive": "1", "hz": "20"}}));
+    let told = scene.pair.kubectl.wait("the mistakes to be told", CHANGE, &["vkr", "pair"], |object| {
+        let conditions = object["status"]["conditions"].to_string();
+        let all = ["ConfigNotTaken", "maxmemory", "nosuch-directive"].iter().all(|word| conditions.contains(word));
+        if all { Ok(()) } else { Err(conditions) }
+    });
+    told.unwrap();
+    let old = scene.primary();
+    scene.cluster.kill_process(&old, "valkey-server").unwrap();
+    scene.moved_from(&old);
+    let back = scene.pair.kubectl.wait("the old primary to follow", CHANGE, &["vkr", "pair"], |object| {
+        if object["status"]["ready"] == "2/2" { Ok(()) } else { Err(object["status"].to_string()) }
+    });
+    back.unwrap();
+    // What was right beside the mistakes is in force, also after a start.
+    valkey_repl_e2e::wait::until("hz", CHANGE, || {
+        let says = scene.writer.ask(&old.address(), &["CONFIG", "GET", "hz"])?;
+        if says.contains("20") { Ok(()) } else { Err(says) }
+    });
+    let pods = scene.pair.pods().unwrap();
+    assert!(before.iter().all(|(name, pod)| pods[name].uid == pod.uid), "{pods:?}");
+    scene.patch(json!({"config": {"maxmemory": "1gb", "nosuch-directive": null}}));
+    scene.settle("2/2");
+    scene.end("mistakes in spec.config, and a crash");
+}
+
+#[test]
 fn a_live_directive_is_set_and_asked_back_and_restarts_nobody() {
     let Some(scene) = Scene::set("e2e-config") else { return };
     let before = scene.pair.pods().unwrap();

@@ -120,6 +120,13 @@ impl Turn<'_> {
             },
             match moving {
                 true => make(ConditionKind::Progressing, Some(hold.is_none()), phase.as_str(), told("under way")),
+                false if self.spec.paused => make(
+                    ConditionKind::Progressing,
+                    Some(false),
+                    "Paused",
+                    "spec.paused: nothing is moved, mended or restarted, whatever is asked for; only votes are sent"
+                        .to_owned(),
+                ),
                 false => make(ConditionKind::Progressing, Some(false), "Steady", "nothing is under way".to_owned()),
             },
             match (short || weaker || !ready, unfenced) {

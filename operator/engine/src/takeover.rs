@@ -289,7 +289,15 @@ impl<'a> Turn<'a> {
         let failover = self.failover(record, target, answer);
         let mut failovers = vec![failover];
         failovers.extend(record.failovers.iter().take(crate::record::KEPT_FAILOVERS - 1).cloned());
-        self.event(false, "PrimaryChanged", format!("{} is primary of epoch {}", target.name, record.epoch));
+        let stays = record.primary.as_ref().is_some_and(|primary| primary.name == target.name);
+        match stays {
+            true => {
+                self.event(false, "PrimaryKept", format!("{} stays primary, of epoch {}", target.name, record.epoch))
+            }
+            false => {
+                self.event(false, "PrimaryChanged", format!("{} is primary of epoch {}", target.name, record.epoch))
+            }
+        }
         Some(Record {
             phase: Phase::Stable,
             primary: Some(life(&target.name, answer)),

@@ -192,8 +192,9 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
     {
         degraded.status = "True".into();
         degraded.reason = "ConfigNotTaken".into();
-        degraded.message =
-            format!("{name}: {what}; correct it in spec.config, nothing is restarted for a new template until then");
+        degraded.message = format!(
+            "{name}: {what}; correct it in spec.config: it is not in the file that servers start from, and nothing is restarted for a new template until then"
+        );
     }
     for condition in &mut conditions {
         let same = before.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);

@@ -161,7 +161,7 @@ impl Keeper {
         self.lead_clients(&decision);
         for event in std::mem::take(&mut decision.events) {
             // Changes of the primary are said when writes are possible again.
-            if event.reason != "PrimaryChanged" {
+            if !matches!(event.reason.as_str(), "PrimaryChanged" | "PrimaryKept") {
                 self.pen.say(event.message);
             }
         }

@@ -81,6 +81,8 @@ bitflags! {
         const DEBUGS_SCRIPTS = 1 << 25;
         /// SCRIPT DEBUG SYNC: in the server itself, not in a child.
         const DEBUGS_IN_SYNC = 1 << 26;
+        /// To be closed when the input that a pause held up has been answered.
+        const LEAVING = 1 << 27;
     }
 }
 

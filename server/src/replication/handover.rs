@@ -5,7 +5,6 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::server::Server;
-use crate::server::effects::READ_ONLY;
 use crate::server::pause::{Reason, Scope};
 
 /// How long writes wait at most: the operator's word may never come.
@@ -29,19 +28,17 @@ impl Server {
         self.repl.former_clients = Some(self.clients.next_id());
     }
 
-    /// Ends the connections of those who came to a primary, apart from the one who asks for it. A write that waits is refused first, so
-    /// that its client knows that it was not executed.
+    /// Ends the connections of those who came to a primary, apart from the one who asks for it. Where a write waits, that is when the hold has
+    /// ended.
     pub fn dismiss_former_clients(&mut self, except: ClientId) {
         let Some(first_after) = self.repl.former_clients.take() else { return };
         let is_former = |c: &&Client| c.id < first_after && c.id != except && c.kind() == "normal";
         let former: Vec<u32> = self.clients.iter().filter(is_former).map(|client| client.slot).collect();
         for slot in former {
             let Some(mut client) = self.clients.take(slot) else { continue };
-            if client.flags.contains(ClientFlags::POSTPONED) {
-                client.flags -= ClientFlags::POSTPONED;
-                client.reply.error(READ_ONLY.as_bytes());
-            }
-            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            // All that it has sent is answered first, so that it knows what was not executed.
+            let waits = client.flags.contains(ClientFlags::POSTPONED);
+            client.flags |= if waits { ClientFlags::LEAVING } else { ClientFlags::CLOSE_AFTER_REPLY };
             self.clients.put_back(client);
         }
     }

@@ -12,8 +12,6 @@ use crate::data::value::Kind;
 use crate::replication::link::Link;
 use crate::resp::Argv;
 
-/// What a client is told that writes to a replica.
-pub const READ_ONLY: &str = "READONLY You can't write against a read only replica.";
 /// What clients are told whose wait ends with the server's being a primary.
 const INSTANCE_CHANGED: &[u8] =
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
@@ -331,7 +329,7 @@ impl Server {
             }
         }
         if !self.is_primary() && self.config.replica_read_only && flags.contains(Flags::WRITE) {
-            return Err(CommandError::fixed(READ_ONLY));
+            return Err(CommandError::fixed("READONLY You can't write against a read only replica."));
         }
         if flags.contains(Flags::WRITE) {
             self.repl.quorum.check(self)?;

@@ -120,6 +120,9 @@ impl Server {
                 self.read(&mut client);
             }
             self.execute_input(&mut client);
+            if client.flags.contains(ClientFlags::LEAVING) && !client.flags.contains(ClientFlags::POSTPONED) {
+                client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+            }
             self.finish_read(client);
         }
     }
