@@ -117,6 +117,7 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     early.send(&["SET", "early", "1"]).unwrap();
     tell(&primary, "FAILOVER");
     primary.wait_info("master_link_status", "up").unwrap();
+    tell(&replica, &format!("QUORUM HOLD {second} 2"));
     writer.send(&["SET", "k", "2"]).unwrap();
     for words in [&["MULTI"][..], &["SET", "k", "3"], &["EXEC"]] {
         transaction.send(words).unwrap();
