@@ -97,4 +97,20 @@ fn who_takes_over_writes_only_the_objects_that_somebody_changed_meanwhile() {
     let mended = ["cm/other-config", "pdb/other", "svc/other-headless", "svc/other-ro", "svc/other-rw", "svc/plain-ro"];
     assert_eq!(applied(&server, seen), mended);
     assert_eq!(objects(&kubectl, "plain").unwrap(), plain);
+
+    // Somebody has a Service lead to all pods; the platform's own controllers make slices of it.
+    let stray = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [],
+        "metadata": {"name": "plain-rw-x", "labels": {"kubernetes.io/service-name": "plain-rw", "valkey-repl.dev/name": "plain"}}});
+    kubectl
+        .run(&["patch", "svc/plain-rw", "--patch", r#"{"spec": {"selector": {"valkey-repl.dev/name": "plain"}}}"#])
+        .unwrap();
+    until("the selector to be gone", LIMIT, || {
+        let service = kubectl.get(&["svc", "plain-rw"])?;
+        if service["spec"]["selector"].is_null() { Ok(()) } else { Err(service.to_string()) }
+    });
+    kubectl.apply(&stray.to_string()).unwrap();
+    until("the slice to be gone", LIMIT, || match kubectl.run(&["get", "endpointslices", "--output=name"])? {
+        slices if slices.contains("plain-rw-x") => Err(slices),
+        _ => Ok(()),
+    });
 }

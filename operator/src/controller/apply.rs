@@ -144,8 +144,8 @@ impl Applier {
         Self { client, standing, sent: HashMap::new() }
     }
 
-    /// Applies an object unless it stands as wanted.
-    pub async fn apply<K>(&mut self, object: &K) -> Result<(), Error>
+    /// Applies an object unless it stands as wanted. The object as it was written, if it was.
+    pub async fn apply<K>(&mut self, object: &K) -> Result<Option<K>, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug,
     {
@@ -154,21 +154,21 @@ impl Applier {
         serde_json::to_string(object)?.hash(&mut hasher);
         let wanted = hasher.finish();
         match self.sent.get(&key) {
-            Some((sent, version)) if *sent == wanted && self.standing.version(&key) == *version => return Ok(()),
+            Some((sent, version)) if *sent == wanted && self.standing.version(&key) == *version => return Ok(None),
             Some(_) => {}
             None => {
                 if let Some((found, version)) = self.standing.inherited(&key)
                     && stands(&serde_json::to_value(object)?, &found)
                 {
                     self.sent.insert(key, (wanted, version));
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
         let written = server_side_apply(&self.client, object).await?;
         tracing::debug!(kind = key.0, name = key.2, "applied");
         self.sent.insert(key, (wanted, version(written.meta())));
-        Ok(())
+        Ok(Some(written))
     }
 
     /// An object as it stands, if it does.

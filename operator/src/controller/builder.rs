@@ -28,6 +28,7 @@ use super::{
     Shared,
     apply::{self, Applier, MANAGER, call},
     stands::stands,
+    strays,
 };
 use crate::{
     api::ValkeyReplication,
@@ -43,6 +44,8 @@ use crate::{
 const REVIEW: Duration = Duration::from_secs(80);
 /// How often claims are, and what was rendered of the password.
 const REVIEW_CLAIMS: Duration = Duration::from_secs(900);
+/// For how long all that changes is a reason to look for what leads a Service elsewhere, once somebody had it do so.
+const STRAYS: Duration = Duration::from_secs(60);
 /// The first and the longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
@@ -102,6 +105,7 @@ pub(super) struct Builder {
     passwords: Vec<Password>,
     own: Option<Password>,
     reviewed: Option<Instant>,
+    strays_until: Instant,
     claims_reviewed: Option<Instant>,
     /// The size that each claim was last seen to ask for.
     claims: HashMap<String, u64>,
@@ -130,6 +134,7 @@ impl Builder {
             passwords: Vec::new(),
             own: None,
             reviewed: None,
+            strays_until: Instant::now(),
             claims_reviewed: None,
             claims: HashMap::new(),
         }
@@ -223,10 +228,18 @@ impl Builder {
         self.applier.apply(&desired.config).await?;
         self.file = text(&desired.config);
         for service in &desired.services {
-            self.applier.apply(service).await?;
+            if let Some(standing) = self.applier.apply(service).await?
+                && strays::drop_selector(&shared, service, &standing).await?
+            {
+                // What the platform's controllers make of it comes in a moment.
+                self.strays_until = Instant::now() + STRAYS;
+            }
+        }
+        if due || Instant::now() < self.strays_until {
+            strays::sweep(&shared, &names).await?;
         }
         match &desired.budget {
-            Some(budget) => self.applier.apply(budget).await?,
+            Some(budget) => drop(self.applier.apply(budget).await?),
             None => self.applier.remove::<PodDisruptionBudget>(names.namespace, &names.set()).await?,
         }
         self.applier.apply(&desired.stateful_set).await?;

@@ -14,6 +14,7 @@
 //! | `gate` | how much is asked of the API server at once |
 //! | `desk` | people's questions |
 //! | `apply` | server-side apply that knows when there is nothing to do |
+//! | `strays` | what leads a Service elsewhere although the operator did not say so |
 //! | `stands` | whether an object stands as it would be applied (pure) |
 //! | `observe` | pods and answers put together for the engine (pure) |
 //! | `trouble` | why a pod's server does not run (pure) |
@@ -38,6 +39,7 @@ pub(crate) mod report;
 mod rollout;
 mod stands;
 mod stored;
+mod strays;
 mod trouble;
 mod watches;
 mod withheld;

@@ -75,14 +75,14 @@ impl Registry {
         gone.iter().for_each(|key| self.forget(key));
     }
 
-    /// A pod or a slice of a resource changed.
+    /// A pod of a resource changed.
     pub fn wake(&self, key: &Key) {
         if let Some(tasks) = self.tasks.get(key) {
             tasks.news.notify_one();
         }
     }
 
-    /// An object that the operator made for a resource changed.
+    /// An object that was made for a resource changed.
     pub fn touch(&self, key: &Key) {
         if let Some(tasks) = self.tasks.get(key) {
             tasks.touched.notify_one();

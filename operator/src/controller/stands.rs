@@ -15,6 +15,11 @@ use super::apply::MANAGER;
 pub(super) fn stands(wanted: &Value, found: &Value) -> bool {
     let (Some(wanted), Some(found)) = (wanted.as_object(), found.as_object()) else { return false };
     let Some(owned) = owned(found) else { return false };
+    // The one field that is to be absent where it is not wanted: a Service with it leads wherever it says.
+    let selects = |object: &Map<String, Value>| object.get("spec").and_then(|spec| spec.get("selector")).is_some();
+    if selects(found) && !selects(wanted) {
+        return false;
+    }
     // Who an object is, is owned by nobody.
     let body = |object: &Map<String, Value>| {
         let mut object = object.clone();
@@ -178,5 +183,11 @@ mod tests {
         assert!(!pretend(|wanted, _| wanted["spec"]["ports"] = json!([])));
         assert!(!pretend(|wanted, _| wanted["spec"]["ports"][0]["protocol"] = "UDP".into()));
         assert!(!pretend(|wanted, _| wanted["spec"]["type"] = "ClusterIP".into()));
+        // Nobody's but in the way.
+        assert!(!pretend(|wanted, found| {
+            let owned = &mut found["metadata"]["managedFields"][2]["fieldsV1"]["f:spec"];
+            owned.as_object_mut().map(|owned| owned.remove("f:selector")).unwrap();
+            wanted["spec"].as_object_mut().map(|spec| spec.remove("selector")).unwrap();
+        }));
     }
 }

@@ -37,7 +37,7 @@ enum News {
     Gone(Key),
     /// All that are there, after a new start of the watch.
     All(HashSet<Key>),
-    /// A pod or a slice of this resource changed.
+    /// A pod of this resource changed.
     Wake(Key),
     /// An object of this resource that the operator made changed.
     Touch(Key),
@@ -66,7 +66,7 @@ pub(super) async fn run(
     let standing = apply::Standing::default();
     let (pods, pod_news) = scope.reflect::<Pod>(slim_pod, News::Wake, None);
     let (sets, set_news) = scope.reflect::<StatefulSet>(slim, News::Touch, Some(standing.clone()));
-    let (slices, slice_news) = scope.reflect::<EndpointSlice>(slim, News::Wake, None);
+    let (slices, slice_news) = scope.reflect::<EndpointSlice>(slim, News::Touch, None);
     let node_news = futures::stream::unfold(nodes.changes(), async |mut changes| {
         changes.changed().await.ok()?;
         Some((News::WakeAll, changes))
