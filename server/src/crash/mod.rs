@@ -79,11 +79,15 @@ pub fn remove_at_crash(pidfile: &Path) {
     }
 }
 
-/// What the configuration says.
+/// What the configuration says. The signals of a process that holds a server without being one, as a fuzzer's does, are its own.
 pub fn configure(enabled: bool, exit_on_panic: bool) {
     ENABLED.store(enabled, Relaxed);
     EXIT_ON_PANIC.store(exit_on_panic, Relaxed);
-    if enabled { install() } else { remove() }
+    match (SERVER.load(Relaxed).is_null(), enabled) {
+        (true, _) => {}
+        (false, true) => install(),
+        (false, false) => remove(),
+    }
 }
 
 /// Has a panic, in whichever thread, end the process with a report in the log: nothing that runs on after one can be trusted.

@@ -77,7 +77,6 @@ impl Server {
         if config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }
-        crash::configure(config.crash_log_enabled, config.use_exit_on_panic);
         announce(&config);
         crate::sys::raise_file_limit(u64::from(config.maxclients) + 32);
 
@@ -160,6 +159,7 @@ impl Server {
     /// Loads the data and serves until a shutdown; returns the exit code.
     pub fn serve(&mut self) -> i32 {
         crash::watch_server(self);
+        crash::configure(self.config.crash_log_enabled, self.config.use_exit_on_panic);
         let code = self.serve_watched();
         crash::forget_server();
         code
