@@ -9,6 +9,8 @@
 //! | `budget` | PodDisruptionBudget `<name>` |
 //! | `stateful_set` | StatefulSet `<name>` |
 //!
+//! `trial` says which directives of the specification may stand in `valkey.conf`.
+//!
 //! A golden test pins all of them: an upgrade of the operator must not restart a pod.
 
 pub mod auth;
