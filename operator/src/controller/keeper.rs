@@ -175,7 +175,7 @@ impl Keeper {
             std::mem::replace(replicas, wanted) != wanted
         });
         self.verdict.send_if_modified(|verdict| {
-            let said = look.verdict();
+            let said = look.verdict().after(verdict);
             *verdict != said && {
                 *verdict = said;
                 true

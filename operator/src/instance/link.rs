@@ -247,6 +247,7 @@ impl Task {
             Heard::Process(process) => self.publish(|seen| {
                 if seen.process.as_ref().is_none_or(|before| before.run_id != process.run_id) {
                     seen.unset.clear();
+                    seen.tried = None;
                 }
                 seen.process = Some(process);
             }),

@@ -23,8 +23,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// This one, in the light of the one before: what was tried is still known when nobody runs any more.
+    pub fn after(self, before: &Self) -> Self {
+        if self.nobody_runs { Self { nobody_runs: true, ..before.clone() } } else { self }
+    }
+
     fn takes(&self, directives: &Directives, directive: &str) -> bool {
-        self.nobody_runs || (self.tried.as_ref() == Some(directives) && !self.refused.contains(directive))
+        if self.tried.as_ref() == Some(directives) { !self.refused.contains(directive) } else { self.nobody_runs }
     }
 }
 
@@ -117,6 +122,13 @@ mod tests {
         let directives = render(&other).unwrap().directives(&other);
         let old = Verdict { tried: Some(Directives { at_start: Arc::from([]), live: Arc::from([]) }), ..taking() };
         assert_eq!(render(&accepted(&other, &directives, &old, Some(&good))).unwrap().text, good);
+    }
+
+    #[test]
+    fn what_was_refused_stays_out_of_the_file_when_all_servers_have_crashed() {
+        let good = file(json!({}), &Verdict::default(), None);
+        let crashed = Verdict { nobody_runs: true, ..Verdict::default() }.after(&refusing("maxmemory"));
+        assert_eq!(file(json!({"config": {"maxmemory": "12 bananas"}}), &crashed, Some(&good)), good);
     }
 
     #[test]
