@@ -6,6 +6,7 @@ mod resources;
 use std::time::{Duration, Instant};
 
 use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter, STOCK_IMAGES};
+use valkey_repl_e2e::wait::try_until;
 
 use crate::{PAIR, cluster};
 
@@ -84,7 +85,8 @@ impl Scene {
     /// Waits until the old primary follows the new one, and checks on both that everything is there.
     fn expect_return(&self, what: &str) -> Return {
         let new = self.pair.primary().unwrap();
-        let old = self.pair.wait_follows(&self.writer, &self.primary.name, &new, RETURN).unwrap();
+        let follows = || self.pair.wait_follows(&self.writer, &self.primary.name, &new, RETURN);
+        follows().unwrap();
         self.pair.wait_ready(RETURN).unwrap();
         let after = syncs(&self.pair, &self.writer, &new);
         let how = if after.full == self.syncs.full { Return::Partial } else { Return::Full };
@@ -99,7 +101,10 @@ impl Scene {
         if self.promise == Promise::Answered {
             assert!(verdict.lost_answered.is_empty(), "answered and lost: {:?}", verdict.lost_answered);
         }
-        let held = self.writer.verify(Some(&old.address())).unwrap();
+        // The pod that was seen to follow may have been one that was to go, with another one in its place since.
+        let held =
+            try_until("the old primary to be looked into", RETURN, || self.writer.verify(Some(&follows()?.address())));
+        let held = held.unwrap();
         assert!(held.lost_confirmed.is_empty() && held.wrong.is_empty(), "the old primary lacks them: {held:?}");
         how
     }
