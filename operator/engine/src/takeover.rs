@@ -290,14 +290,8 @@ impl<'a> Turn<'a> {
         let mut failovers = vec![failover];
         failovers.extend(record.failovers.iter().take(crate::record::KEPT_FAILOVERS - 1).cloned());
         let stays = record.primary.as_ref().is_some_and(|primary| primary.name == target.name);
-        match stays {
-            true => {
-                self.event(false, "PrimaryKept", format!("{} stays primary, of epoch {}", target.name, record.epoch))
-            }
-            false => {
-                self.event(false, "PrimaryChanged", format!("{} is primary of epoch {}", target.name, record.epoch))
-            }
-        }
+        let (reason, says) = if stays { ("PrimaryKept", "stays primary,") } else { ("PrimaryChanged", "is primary") };
+        self.event(false, reason, format!("{} {says} of epoch {}", target.name, record.epoch));
         Some(Record {
             phase: Phase::Stable,
             primary: Some(life(&target.name, answer)),

@@ -198,11 +198,19 @@ impl Applier {
             return Ok(());
         }
         self.sent.remove(&key);
-        let api = Api::<K>::namespaced(self.client.clone(), namespace);
-        match call(api.delete(name, &DeleteParams::default())).await {
-            Err(Error::Kube(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
-            deleted => deleted.map(|_| ()),
-        }
+        delete::<K>(&self.client, namespace, name).await
+    }
+}
+
+/// Deletes an object, if it stands.
+pub(super) async fn delete<K>(client: &Client, namespace: &str, name: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+{
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    match call(api.delete(name, &DeleteParams::default())).await {
+        Err(Error::Kube(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
+        deleted => deleted.map(|_| ()),
     }
 }
 

@@ -7,14 +7,14 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
 };
 use kube::{
-    Api, Resource,
-    api::{DeleteParams, Patch, PatchParams},
+    Api,
+    api::{Patch, PatchParams},
 };
 use serde_json::json;
 
 use super::{
     Shared,
-    apply::{Error, MANAGER, call},
+    apply::{Error, MANAGER, call, delete},
 };
 use crate::resources::Names;
 
@@ -46,22 +46,8 @@ pub(super) async fn sweep(shared: &Shared, names: &Names<'_>) -> Result<(), Erro
             continue;
         }
         tracing::warn!(service, slice = name, "it leads elsewhere and is not the operator's; it is deleted");
-        delete::<Endpoints>(shared, names.namespace, &service).await?;
-        delete::<EndpointSlice>(shared, names.namespace, name).await?;
+        delete::<Endpoints>(&shared.client, names.namespace, &service).await?;
+        delete::<EndpointSlice>(&shared.client, names.namespace, name).await?;
     }
     Ok(())
-}
-
-async fn delete<K>(shared: &Shared, namespace: &str, name: &str) -> Result<(), Error>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + serde::de::DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
-    let api: Api<K> = Api::namespaced(shared.client.clone(), namespace);
-    match call(api.delete(name, &DeleteParams::default())).await {
-        Err(Error::Kube(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
-        deleted => deleted.map(|_| ()),
-    }
 }

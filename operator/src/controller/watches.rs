@@ -122,7 +122,7 @@ pub(super) async fn run(
     }
 }
 
-/// A kind of which the operator makes objects.
+/// A kind whose objects belong to a resource.
 trait Made:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -134,16 +134,12 @@ trait Made:
 {
 }
 
-impl<K> Made for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + 'static
-{
-}
+impl Made for Pod {}
+impl Made for StatefulSet {}
+impl Made for EndpointSlice {}
+impl Made for ConfigMap {}
+impl Made for Service {}
+impl Made for PodDisruptionBudget {}
 
 struct Scope {
     client: Client,
