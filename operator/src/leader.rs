@@ -12,17 +12,14 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::MicroTime,
     jiff::Timestamp,
 };
-use kube::{
-    Api,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{Api, api::ObjectMeta};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 use valkey_repl_engine::{Leadership, observe::Millis};
 
-use crate::clock::boottime_ms;
+use crate::{clock::boottime_ms, manager};
 
 /// How long others see a Lease unchanged before they take it.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -151,7 +148,7 @@ impl Candidate {
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(&self.identity) {
                 spec.holder_identity = None;
-                self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+                self.api.replace(&self.name, &manager::write(), &lease).await?;
             }
             Ok::<_, kube::Error>(())
         };
@@ -175,8 +172,8 @@ impl Candidate {
         let asked_ms = boottime_ms();
         let written = match self.sighting.version {
             // The version in the metadata makes this fail when anybody else was faster.
-            Some(_) => timeout(CALL, self.api.replace(&self.name, &PostParams::default(), &lease)).await?,
-            None => timeout(CALL, self.api.create(&PostParams::default(), &lease)).await?,
+            Some(_) => timeout(CALL, self.api.replace(&self.name, &manager::write(), &lease)).await?,
+            None => timeout(CALL, self.api.create(&manager::write(), &lease)).await?,
         };
         let written = match written {
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => return Ok(()),

@@ -16,6 +16,7 @@ pub mod http;
 pub mod instance;
 pub mod leader;
 pub mod local;
+pub mod manager;
 pub mod metrics;
 pub mod resources;
 pub mod run;

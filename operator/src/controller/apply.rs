@@ -12,7 +12,7 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams},
+    api::{DeleteParams, ObjectMeta, Patch},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,9 +20,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::stands::stands;
+use crate::manager;
 
-/// The field manager of everything that is applied.
-pub(super) const MANAGER: &str = "valkey-operator";
 /// How long one call to the API server may take.
 pub(super) const CALL: Duration = Duration::from_secs(5);
 
@@ -220,8 +219,7 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug,
 {
     let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let parameters = PatchParams::apply(MANAGER).force();
-    call(api.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await
+    call(api.patch(&object.name_any(), &manager::apply(), &Patch::Apply(object))).await
 }
 
 #[cfg(test)]

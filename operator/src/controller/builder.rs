@@ -14,10 +14,7 @@ use k8s_openapi::{
         policy::v1::PodDisruptionBudget,
     },
 };
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
-};
+use kube::{Api, api::Patch};
 use serde_json::json;
 use tokio::{
     sync::{Notify, watch},
@@ -26,13 +23,14 @@ use tokio::{
 
 use super::{
     Shared,
-    apply::{self, Applier, MANAGER, call},
+    apply::{self, Applier, call},
     stands::stands,
     strays,
 };
 use crate::{
     api::ValkeyReplication,
     instance::{Directives, Password},
+    manager,
     resources::{
         self, Context, Names, auth, memory,
         trial::{self, Verdict},
@@ -270,7 +268,7 @@ impl Builder {
         let mut password = call(api.get_opt(&name)).await?.as_ref().and_then(value);
         if password.is_none() && resource.spec.auth.secret_name.is_none() && !resource.spec.paused {
             let secret = auth::generated(resource, names, &auth::password()?)?;
-            match call(api.create(&PostParams::default(), &secret)).await {
+            match call(api.create(&manager::write(), &secret)).await {
                 Ok(secret) => {
                     tracing::info!(secret = name, "a password was generated");
                     password = value(&secret);
@@ -355,8 +353,7 @@ impl Builder {
                 .unwrap_or(0);
             if asks < wanted {
                 let grown = json!({"spec": {"resources": {"requests": {"storage": storage.size}}}});
-                let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-                let patched = call(api.patch(&name, &parameters, &Patch::Merge(grown))).await;
+                let patched = call(api.patch(&name, &manager::merge(), &Patch::Merge(grown))).await;
                 patched.map_err(|why| Error::Claim { claim: name.clone(), size: storage.size.clone(), why })?;
                 tracing::info!(claim = name, size = storage.size, "the claim grows");
             }

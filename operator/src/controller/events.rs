@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use k8s_openapi::{api::events::v1::Event as Object, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{Api, Resource, ResourceExt, api::ObjectMeta};
 use valkey_repl_engine::Event;
 
 use super::{Shared, apply::CALL};
-use crate::{api::ValkeyReplication, resources::names::MANAGER};
+use crate::{
+    api::ValkeyReplication,
+    manager::{self, MANAGER},
+};
 
 /// The API server's limit for a note.
 const LONGEST_NOTE: usize = 1_000;
@@ -27,7 +27,7 @@ pub(super) fn publish(shared: &Arc<Shared>, resource: &ValkeyReplication, events
     let gate = shared.events.clone();
     tokio::spawn(async move {
         for object in objects {
-            if let Err(error) = gate.pass_eventually(CALL, api.create(&PostParams::default(), &object)).await {
+            if let Err(error) = gate.pass_eventually(CALL, api.create(&manager::write(), &object)).await {
                 tracing::debug!("event not written: {error}");
             }
         }

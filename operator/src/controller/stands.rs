@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value};
 
-use super::apply::MANAGER;
+use crate::manager::MANAGER;
 
 /// Whether `found`, with its managed fields, is what applying `wanted` would leave.
 pub(super) fn stands(wanted: &Value, found: &Value) -> bool {

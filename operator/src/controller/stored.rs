@@ -2,13 +2,14 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use kube::{Api, api::PostParams};
+use kube::Api;
 use valkey_repl_engine::{Record, observe::Millis};
 
 use super::{apply::Error, gate::Gate};
 use crate::{
     api::{ValkeyReplication, ValkeyReplicationStatus},
     clock::boottime_ms,
+    manager,
 };
 
 /// How many versions of one's own are remembered, to tell their echo from another's writing.
@@ -59,7 +60,7 @@ impl Stored {
         let mut asked_ms = 0;
         let asked = async {
             asked_ms = boottime_ms();
-            api.replace_status(&name, &PostParams::default(), &wanted).await
+            api.replace_status(&name, &manager::write(), &wanted).await
         };
         let object = gate.pass(patience, asked).await?;
         let record = object.status.as_ref().and_then(ValkeyReplicationStatus::record);

@@ -6,17 +6,14 @@ use k8s_openapi::api::{
     core::v1::{Endpoints, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, api::Patch};
 use serde_json::json;
 
 use super::{
     Shared,
-    apply::{Error, MANAGER, call, delete},
+    apply::{Error, call, delete},
 };
-use crate::resources::Names;
+use crate::{manager, resources::Names};
 
 /// To whom a slice belongs.
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -30,9 +27,8 @@ pub(super) async fn drop_selector(shared: &Shared, wanted: &Service, standing: &
     }
     tracing::warn!(service = name, "somebody gave it a selector; it is taken away");
     let api: Api<Service> = Api::namespaced(shared.client.clone(), namespace);
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({"spec": {"selector": null}}));
-    call(api.patch(name, &parameters, &patch)).await.map(|_| true)
+    call(api.patch(name, &manager::merge(), &patch)).await.map(|_| true)
 }
 
 /// Deletes slices of the Services to primary and replicas that are not the operator's, and the Endpoints that they are made from.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::api::ValkeyReplication;
+use crate::{api::ValkeyReplication, manager::MANAGER};
 
 /// The port of the protocol.
 pub const PORT: u16 = 6379;
@@ -15,8 +15,6 @@ pub const CONTAINER: &str = "valkey";
 pub const NAME_LABEL: &str = "valkey-repl.dev/name";
 /// The label on pods that says for people what the instance is; nothing is decided by it.
 pub const ROLE_LABEL: &str = "valkey-repl.dev/role";
-/// The value of `app.kubernetes.io/managed-by`.
-pub const MANAGER: &str = "valkey-operator";
 
 /// The names that follow from a resource's name.
 #[derive(Clone, Copy, Debug)]

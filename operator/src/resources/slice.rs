@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 };
 
 use super::{Error, Names, metadata, names};
-use crate::api::ValkeyReplication;
+use crate::{api::ValkeyReplication, manager::MANAGER};
 
 /// A pod that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn build(
     let mut metadata = metadata(resource, names, service.to_owned())?;
     let labels = metadata.labels.get_or_insert_default();
     labels.insert("kubernetes.io/service-name".into(), service.into());
-    labels.insert("endpointslice.kubernetes.io/managed-by".into(), names::MANAGER.into());
+    labels.insert("endpointslice.kubernetes.io/managed-by".into(), MANAGER.into());
     let v6 = servers.first().is_some_and(|server| server.ip.is_ipv6());
     Ok(EndpointSlice {
         metadata,

@@ -1,10 +1,7 @@
 //! What people are told: status, labels, and the end of a wish that was carried out.
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, api::Patch};
 use serde_json::json;
 use tokio::time::Instant;
 use valkey_repl_engine::{ConditionKind, Decision, Event, Phase, Record};
@@ -13,11 +10,12 @@ use super::{Keeper, PAUSE, STATUS_PACE, look::Look, now};
 use crate::{
     api::{ACCEPT_DATA_LOSS, SWITCHOVER, ValkeyReplication, ValkeyReplicationStatus},
     controller::{
-        apply::{Error, MANAGER},
+        apply::Error,
         events,
         report::{self, Facts},
         stored::Stored,
     },
+    manager,
     resources::{Names, names::ROLE_LABEL},
 };
 
@@ -102,8 +100,7 @@ impl Keeper {
             let role = if primary { "primary" } else { "replica" };
             if pod.role_label.as_deref() != Some(role) {
                 let patch = json!({"metadata": {"uid": pod.uid, "labels": {(ROLE_LABEL): role}}});
-                let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-                let patch = Patch::Merge(patch);
+                let (parameters, patch) = (manager::merge(), Patch::Merge(patch));
                 let patched = api.patch_metadata(&pod.name, &parameters, &patch);
                 self.shared.calm.pass(self.patience(), patched).await?;
             }
@@ -150,8 +147,7 @@ impl Keeper {
     async fn take_annotation(&self, resource: &ValkeyReplication, key: &str) -> Result<(), Error> {
         let version = &resource.metadata.resource_version;
         let patch = json!({"metadata": {"resourceVersion": version, "annotations": {(key): null}}});
-        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-        let patch = Patch::Merge(patch);
+        let (parameters, patch) = (manager::merge(), Patch::Merge(patch));
         let patched = self.api.patch_metadata(&self.key.1, &parameters, &patch);
         self.shared.calm.pass(self.patience(), patched).await.map(|_| ())
     }
