@@ -206,7 +206,7 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
         (json!({"config": {"requirepass": "x"}}), "spec.config.requirepass may not be set: set spec.auth instead"),
         (json!({"failover": {"detectionTimeout": "10s"}}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
         (json!({"flavor": "Stock"}), "spec.flavor Stock needs spec.image"),
-        (json!({"primary": "other-0"}), "spec.primary names no pod of this resource"),
+        (json!({"primary": "other-0"}), "spec.primary 'other-0' is no pod of this resource"),
         (json!({"storage": {"size": "ten"}}), "spec.storage.size 'ten' must be an amount above zero such as 10Gi"),
         (json!({"podTemplate": {"labels": {"a": "?"}}}), "spec.podTemplate.labels '?' is no value of a label"),
         (
@@ -214,9 +214,15 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
             "spec.resources.requests: cpu 2 is more than its limit of 1500m: lower the request or raise the limit",
         ),
         (
-            json!({"services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0"]}}}),
+            json!({"services": {"rw": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0"]}}}),
             "loadBalancerSourceRanges '10.0.0.0' is no range of addresses: write such as 10.0.0.0/8",
         ),
+        (
+            json!({"services": {"rw": {"loadBalancerClass": "internal"}}}),
+            "loadBalancerClass has no meaning for type ClusterIP: set type to LoadBalancer, or remove it",
+        ),
+        (json!({"auth": {"key": "pw"}}), "spec.auth.key 'pw' is a key in a Secret of yours, and none is named"),
+        (json!({"persistence": {"savePoints": "60"}}), "spec.persistence.savePoints '60' must be pairs"),
     ] {
         let refused = kubectl.apply(&resource("bad", spec)).expect_err(says);
         assert!(refused.contains(says), "{refused}");

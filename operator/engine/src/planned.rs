@@ -42,7 +42,10 @@ impl<'a> Turn<'a> {
         let idle = |to: &String| *to == primary.name || !self.stays(to);
         if let Some(wish) = wish.as_ref().filter(|w| w.to.as_ref().is_some_and(idle)) {
             if let Some(to) = wish.to.as_ref().filter(|to| !self.stays(to)) {
-                let message = format!("{} stays primary: there is no instance {to} that could be", primary.name);
+                let message = format!(
+                    "{} stays primary: there is no instance \"{to}\" that could be; name one, or write any",
+                    primary.name
+                );
                 self.event(true, "MoveRefused", message);
             }
             return Some(wish.granted(record.clone()));

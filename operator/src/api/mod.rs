@@ -16,7 +16,10 @@ pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
-use kube::{CustomResource, CustomResourceExt, core::Rule};
+use kube::{
+    CustomResource, CustomResourceExt,
+    core::{Message, Rule},
+};
 use rules::{object_name, says};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,9 +61,10 @@ pub const GROUP: &str = "valkey-repl.dev";
     printcolumn(name = "Epoch", type_ = "integer", json_path = ".status.epoch", priority = 1, description = "How often the primary changed"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 52")
-        .message("metadata.name may have at most 52 characters: the names of pods and Services are made from it"),
+        .message("metadata.name may have at most 52 characters: the names of pods and Services are made from it; take a shorter one"),
     validation = Rule::new("!has(self.spec.primary) || (self.spec.primary.startsWith(self.metadata.name) && self.spec.primary.size() == self.metadata.name.size() + 2)")
-        .message("spec.primary names no pod of this resource: write the name of one, such as NAME-0, or leave it out"),
+        .message(Message::Expression(
+            "'spec.primary \\'' + self.spec.primary + '\\' is no pod of this resource: write the name of one, such as NAME-0, or leave it out'".into())),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must be lower-case letters, digits and dashes and start with a letter: Services are named after it")
 )]
@@ -159,9 +163,8 @@ impl Default for ValkeyReplicationSpec {
 /// Spelled out, because the API server's estimate of what a rule costs knows no bound for text that a rule puts together.
 fn primary_is_one_of_the_pods() -> Rule {
     let pods: Vec<_> = (0..9).map(|i| format!("(self.instances > {i} && self.primary.endsWith('-{i}'))")).collect();
-    Rule::new(format!("!has(self.primary) || {}", pods.join(" || "))).message(
-        "spec.primary names none of the pods that spec.instances asks for: they end in -0, -1 and so on; write the name of one, or leave it out",
-    )
+    let message = "'spec.primary \\'' + self.primary + '\\' is none of the pods that spec.instances asks for: they end in -0, -1 and so on; write the name of one, or leave it out'";
+    Rule::new(format!("!has(self.primary) || {}", pods.join(" || "))).message(Message::Expression(message.into()))
 }
 
 /// What kind of server an image holds.
@@ -199,6 +202,10 @@ impl PullPolicy {
 /// Where the password comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("has(self.secretName) || !has(self.key) || self.key == 'password'").message(Message::Expression(
+        "'spec.auth.key \\'' + self.key + '\\' is a key in a Secret of yours, and none is named: name it in spec.auth.secretName, or remove the key'".into())),
+]))]
 pub struct Auth {
     /// Name of a Secret of yours in the same namespace. When left out, `<name>-auth` is made with a random password.
     #[serde(skip_serializing_if = "Option::is_none")]

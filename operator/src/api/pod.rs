@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     Scalar,
-    rules::{MOST_LABELS, label_value, object_name, qualified_names, says, text},
+    rules::{MOST_LABELS, label_value, object_name, qualified_name, qualified_names, says, text},
 };
 
 /// What the server's container asks for and may use at most.
@@ -163,6 +163,7 @@ pub struct Services {
 /// Adjustments to one Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = ["loadBalancerClass", "loadBalancerSourceRanges"].map(only_with_a_balancer)))]
 pub struct ServiceTemplate {
     /// How the Service is reached.
     #[serde(rename = "type")]
@@ -178,12 +179,19 @@ pub struct ServiceTemplate {
     pub annotations: BTreeMap<String, String>,
     /// Which load balancer implementation serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [qualified_name("spec.services: loadBalancerClass")]))]
     pub load_balancer_class: Option<String>,
     /// Which client addresses a load balancer lets in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_LABELS, "items" = address_range()))]
     pub load_balancer_source_ranges: Vec<String>,
+}
+
+/// What the other types of Service have no use for; the API server would refuse it there.
+fn only_with_a_balancer(field: &str) -> Rule {
+    Rule::new(format!("!has(self.{field}) || self.type == 'LoadBalancer'")).message(Message::Expression(format!(
+        "'spec.services: {field} has no meaning for type ' + self.type + ': set type to LoadBalancer, or remove it'"
+    )))
 }
 
 fn address_range() -> serde_json::Value {

@@ -61,6 +61,14 @@ pub(super) fn qualified_names(field: &str) -> Rule {
     )
 }
 
+/// The name of something that is called as labels' keys are.
+pub(super) fn qualified_name(field: &str) -> Rule {
+    Rule::new(format!("self.matches('^({DOMAIN}/)?{NAME}$')")).message(says(
+        field,
+        "is no such name: write letters, digits, dashes, dots and underscores, with a domain and a slash before them or without",
+    ))
+}
+
 /// The schema of a map's values or a list's items: text of at most so many characters, each of which this rule holds for.
 pub(super) fn text(longest: u32, rule: Rule) -> serde_json::Value {
     json!({"type": "string", "maxLength": longest, "x-kubernetes-validations": [rule]})

@@ -63,7 +63,10 @@ pub struct Persistence {
     /// resynchronisation instead of a full one.
     pub rdb: bool,
     /// When a snapshot is written: pairs of seconds and the least number of changes, as in the `save` directive.
-    #[schemars(length(max = 200), regex(pattern = "^[0-9]+ [0-9]+( [0-9]+ [0-9]+)*$"))]
+    #[schemars(length(max = 200), extend("x-kubernetes-validations" = [
+        Rule::new("self.matches('^[0-9]+ [0-9]+( [0-9]+ [0-9]+)*$')")
+        .message(says("spec.persistence.savePoints", "must be pairs of seconds and changes such as 3600 1 300 100; to write no snapshot set rdb to false")),
+    ]))]
     pub save_points: String,
     /// Log each write to an append-only file as well.
     pub aof: bool,

@@ -180,7 +180,7 @@ fn a_primary_that_is_asked_for_must_be_one_of_the_pods() {
     resource(json!({"primary": "pair-1"})).check().unwrap();
     for name in ["pair-2", "pear-0", "pair-x-0", "pair", "1"] {
         let message = refusal(json!({"primary": name}));
-        assert!(message.contains("spec.primary names no"), "{message}");
+        assert!(message.contains(&format!("spec.primary '{name}' is no")), "{message}");
     }
 }
 
@@ -203,7 +203,21 @@ fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
         (json!({"podTemplate": {"priorityClassName": "A b"}}), "spec.podTemplate.priorityClassName 'A b' is no name"),
         (json!({"services": {"rw": {"labels": {"a": "?"}}}}), "spec.services: labels '?' is no value of a label"),
         (json!({"auth": {"secretName": "my secret"}}), "spec.auth.secretName 'my secret' is no name of an object"),
-        (json!({"auth": {"key": "a/b"}}), "spec.auth.key 'a/b' is no key of a Secret"),
+        (json!({"auth": {"secretName": "mine", "key": "a/b"}}), "spec.auth.key 'a/b' is no key of a Secret"),
+        (json!({"auth": {"key": "pw"}}), "spec.auth.key 'pw' is a key in a Secret of yours, and none is named"),
+        (json!({"persistence": {"savePoints": "60"}}), "spec.persistence.savePoints '60' must be pairs"),
+        (
+            json!({"services": {"rw": {"type": "LoadBalancer", "loadBalancerClass": "a b"}}}),
+            "spec.services: loadBalancerClass 'a b' is no such name",
+        ),
+        (
+            json!({"services": {"ro": {"type": "NodePort", "loadBalancerClass": "a.b/c"}}}),
+            "spec.services: loadBalancerClass has no meaning for type NodePort: set type to LoadBalancer, or remove it",
+        ),
+        (
+            json!({"services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}}),
+            "spec.services: loadBalancerSourceRanges has no meaning for type ClusterIP",
+        ),
         (json!({"storage": {"storageClassName": "Fast"}}), "spec.storage.storageClassName 'Fast' is no name"),
         (toleration(json!({"key": "a", "operator": "In"})), "another operator than Equal and Exists"),
         (toleration(json!({"key": "a", "operator": "Exists", "value": "b"})), "operator Exists and a value"),
@@ -220,11 +234,13 @@ fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
             "labels": {"example.com/team": "shop", "empty": ""},
             "tolerations": [{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}],
         },
-        "services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0/8"], "annotations": {"a.b/c": "any text"}}},
+        "services": {"rw": {"type": "LoadBalancer", "loadBalancerClass": "a.b/c", "loadBalancerSourceRanges": ["10.0.0.0/8"],
+            "annotations": {"a.b/c": "any text"}}},
         "auth": {"secretName": "my.secret-1", "key": "pass_word.txt"},
     });
     resource(fine).check().unwrap();
-    let range = refusal(json!({"services": {"rw": {"loadBalancerSourceRanges": ["10.0.0.0"]}}}));
+    let range =
+        refusal(json!({"services": {"rw": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0"]}}}));
     assert!(range.contains("'10.0.0.0' is no range of addresses"), "{range}");
 }
 
