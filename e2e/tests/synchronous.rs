@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use valkey_repl_e2e::resp::Client;
+use valkey_repl_e2e::resp::{Client, Reply};
 use valkey_repl_e2e::server::{Program, Server, Signal};
 
 /// Whether an answer is held back: it has not come while a later question of somebody else was answered.
@@ -149,4 +149,34 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     valkey_repl_e2e::wait::until("the write at the replica", std::time::Duration::from_secs(10), || wait(&mut reader));
     tell(&primary, &format!("QUORUM DISMISS {first} 3"));
     wait(&mut reader).unwrap();
+}
+
+/// A start that ends at a wrong line would be the last one.
+#[test]
+fn a_line_for_the_configuration_file_can_be_tried_before_it_stands_there() {
+    let server = Server::start(Program::Ours, &["databases 8"]).unwrap();
+    let mut client = server.client().unwrap();
+    for (directive, value) in [
+        ("databases", "4"),
+        ("bind", "10.0.0.1 -::1"),
+        ("save", "\"3600 1\""),
+        ("latency-tracking-info-percentiles", "50 99"),
+    ] {
+        let answer = client.cmd(&["QUORUM", "TRY", directive, value]).unwrap();
+        assert!(answer.is_ok(), "{directive} {value}: {answer:?}");
+    }
+    for (directive, value, says) in [
+        ("databases", "abc", "couldn't be parsed into an integer"),
+        ("databases", "0", "must be between"),
+        ("databases", "1 2", "wrong number of arguments"),
+        ("appendfilename", "\"a/b\"", "path"),
+        ("nosuch", "1", "Bad directive"),
+        ("include", "/etc/hostname", "Bad directive"),
+        ("databases", "\"4", "Unbalanced quotes"),
+    ] {
+        let answer = client.cmd(&["QUORUM", "TRY", directive, value]).unwrap();
+        assert!(answer.error().is_some_and(|error| error.contains(says)), "{directive} {value}: {answer:?}");
+    }
+    let now = client.cmd(&["CONFIG", "GET", "databases"]).unwrap();
+    assert_eq!(now.field("databases").and_then(Reply::text).as_deref(), Some("8"), "nothing changed");
 }

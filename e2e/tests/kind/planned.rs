@@ -101,10 +101,13 @@ fn the_primary_moves_to_where_the_spec_wants_it_and_stays_after_a_failover() {
 fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives_it() {
     let Some(scene) = Scene::set("e2e-typo") else { return };
     let before = scene.pair.pods().unwrap();
-    scene.patch(json!({"config": {"maxmemory": "12 bananas", "nosuch-directive": "1", "hz": "20"}}));
+    scene
+        .patch(json!({"config": {"maxmemory": "12 bananas", "nosuch-directive": "1", "databases": "abc", "hz": "20"}}));
     let told = scene.pair.kubectl.wait("the mistakes to be told", CHANGE, &["vkr", "pair"], |object| {
         let conditions = object["status"]["conditions"].to_string();
-        let all = ["ConfigNotTaken", "maxmemory", "nosuch-directive"].iter().all(|word| conditions.contains(word));
+        let all = ["ConfigNotTaken", "maxmemory", "nosuch-directive", "databases"]
+            .iter()
+            .all(|word| conditions.contains(word));
         if all { Ok(()) } else { Err(conditions) }
     });
     told.unwrap();
@@ -122,7 +125,7 @@ fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives
     });
     let pods = scene.pair.pods().unwrap();
     assert!(before.iter().all(|(name, pod)| pods[name].uid == pod.uid), "{pods:?}");
-    scene.patch(json!({"config": {"maxmemory": "1gb", "nosuch-directive": null}}));
+    scene.patch(json!({"config": {"maxmemory": "1gb", "nosuch-directive": null, "databases": null}}));
     scene.settle("2/2");
     scene.end("mistakes in spec.config, and a crash");
 }

@@ -52,8 +52,9 @@ pub struct Target {
 pub struct Directives {
     /// It is told with `CONFIG SET`, and asked back with `CONFIG GET`.
     pub live: Arc<[(String, String)]>,
-    /// It reads them only at a start: it is asked whether it knows them at all.
-    pub at_start: Arc<[String]>,
+    /// It reads them only at a start: it is asked whether it knows them at all, and the native one whether it would start with them. The value
+    /// is the rest of the directive's line.
+    pub at_start: Arc<[(String, String)]>,
 }
 
 impl Default for Directives {
@@ -65,7 +66,7 @@ impl Default for Directives {
 impl Directives {
     /// Whether this one is among them.
     pub fn has(&self, directive: &str) -> bool {
-        self.live.iter().any(|(name, _)| name == directive) || self.at_start.iter().any(|name| name == directive)
+        self.live.iter().chain(self.at_start.iter()).any(|(name, _)| name == directive)
     }
 }
 
@@ -136,12 +137,18 @@ impl Default for Seen {
     }
 }
 
+/// What is said of a directive that is read at a start and that a server does not know by name.
+const NO_SUCH_DIRECTIVE: &str = "the server knows no such directive";
+
 impl Seen {
     /// Whether it runs and refuses a value that it was told: the next start, which reads it, would be the last one. A name that it does
     /// not know is another matter; the next image may.
     pub fn refuses_its_settings(&self) -> bool {
         self.connection == Connection::Connected
-            && self.unset.values().any(|says| !says.to_ascii_lowercase().contains("unknown option"))
+            && self
+                .unset
+                .values()
+                .any(|says| says != NO_SUCH_DIRECTIVE && !says.to_ascii_lowercase().contains("unknown option"))
     }
 }
 

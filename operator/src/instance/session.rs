@@ -9,7 +9,7 @@ use tokio::{
 use valkey_repl_engine::{Command, observe::Answer};
 
 use super::{
-    Directives, Process, Target, USER,
+    Directives, NO_SUCH_DIRECTIVE, Process, Target, USER,
     info::Info,
     resp::{self, Malformed, Reply},
     setting,
@@ -22,6 +22,8 @@ use crate::clock::boottime_ms;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a server sends us is small; this bounds what a stranger could make us keep.
 const LARGEST_BUFFER: usize = 32 << 20;
+/// What a native server says of `QUORUM TRY` that is too old to know it.
+const NO_TRIALS: &str = "unknown subcommand";
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,7 @@ enum Pending {
     Setting { directive: String },
     Check { directive: String, wanted: String },
     Known { directive: String },
+    Trial { directive: String },
     Tried,
     WhoAreYou,
     Probe { asked_ms: u64, regular: bool },
@@ -166,9 +169,13 @@ impl Session {
             let pending = Pending::Check { directive: directive.clone(), wanted: value.clone() };
             self.request(&["CONFIG", "GET", directive], pending).await?;
         }
-        for directive in at_start.iter() {
+        for (directive, value) in at_start.iter() {
             let pending = Pending::Known { directive: directive.clone() };
             self.request(&["CONFIG", "GET", directive], pending).await?;
+            if self.native {
+                let pending = Pending::Trial { directive: directive.clone() };
+                self.request(&["QUORUM", "TRY", directive, value], pending).await?;
+            }
         }
         self.request(&["PING"], Pending::Tried).await
     }
@@ -281,9 +288,15 @@ impl Session {
                 let problem = (!setting::same(&directive, &wanted, &says)).then(|| format!("it runs with {says}"));
                 Some(Heard::Setting { directive, problem })
             }
-            (Pending::Known { directive }, Reply::Array(pair)) => {
-                let problem = pair.is_empty().then(|| "the server knows no such directive".to_owned());
-                Some(Heard::Setting { directive, problem })
+            (Pending::Known { directive }, Reply::Array(pair)) if pair.is_empty() => {
+                self.refused.push(directive.clone());
+                Some(Heard::Setting { directive, problem: Some(NO_SUCH_DIRECTIVE.to_owned()) })
+            }
+            (Pending::Known { directive }, Reply::Array(_)) => Some(Heard::Setting { directive, problem: None }),
+            (Pending::Trial { directive }, Reply::Error(error))
+                if !self.refused.contains(&directive) && !error.contains(NO_TRIALS) =>
+            {
+                Some(Heard::Setting { directive, problem: Some(error) })
             }
             (Pending::Tried, Reply::Simple(_)) => Some(Heard::Tried(self.target.directives.clone())),
             (
@@ -294,6 +307,7 @@ impl Session {
                 | Pending::Setting { .. }
                 | Pending::Check { .. }
                 | Pending::Known { .. }
+                | Pending::Trial { .. }
                 | Pending::Tried,
                 _,
             ) => None,

@@ -434,24 +434,37 @@ async fn a_server_is_told_its_settings_when_it_is_reached_and_what_it_refuses_is
 }
 
 #[tokio::test]
-async fn a_server_is_asked_whether_it_knows_what_it_reads_only_at_a_start() {
+async fn a_server_is_asked_whether_it_would_start_with_what_it_reads_only_then() {
     let mut state = native(&[]);
     let fake = Fake::start(move |words| match words {
-        [config, get, directive] if config == "CONFIG" && get == "GET" && directive == "databases" => {
-            Some("*2\r\n+databases\r\n+16\r\n".into())
+        [config, get, directive] if config == "CONFIG" && get == "GET" && directive == "datebases" => {
+            Some("*0\r\n".into())
         }
-        [config, get, _] if config == "CONFIG" && get == "GET" => Some("*0\r\n".into()),
+        [config, get, _] if config == "CONFIG" && get == "GET" => Some("*2\r\n+name\r\n+16\r\n".into()),
+        [quorum, attempt, directive, value] if quorum == "QUORUM" && attempt == "TRY" => {
+            match (directive.as_str(), value.as_str()) {
+                ("io-threads", "many") => Some("-ERR argument couldn't be parsed into an integer\r\n".into()),
+                ("datebases", _) => Some("-ERR Bad directive or wrong number of arguments\r\n".into()),
+                ("bio_cpulist", _) => Some("-ERR unknown subcommand 'TRY'. Try QUORUM HELP.\r\n".into()),
+                _ => Some("+OK\r\n".into()),
+            }
+        }
         [ping] if ping == "PING" => Some("+PONG\r\n".into()),
         words => state(words),
     })
     .await;
     let link = start(FAST);
-    let at_start = Arc::from(["databases".to_owned(), "datebases".to_owned()]);
+    let at_start = [("databases", "4"), ("datebases", "4"), ("io-threads", "many"), ("bio_cpulist", "0")];
+    let at_start = at_start.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let directives = Directives { at_start, ..Directives::default() };
     link.aim(Some(Target { directives: directives.clone(), ..fake.target() }));
     let seen = until(&link, "the end of the trial", |seen| seen.tried.is_some()).await;
     assert_eq!(seen.tried, Some(directives));
-    assert_eq!(seen.unset.into_keys().collect::<Vec<_>>(), ["datebases"]);
+    assert_eq!(seen.unset.keys().collect::<Vec<_>>(), ["datebases", "io-threads"]);
+    assert_eq!(seen.unset["io-threads"], "ERR argument couldn't be parsed into an integer");
+    assert!(seen.refuses_its_settings());
+    let newer = Seen { unset: [("datebases".to_owned(), seen.unset["datebases"].clone())].into(), ..seen };
+    assert!(!newer.refuses_its_settings(), "the next image may know it");
     // The mistake was corrected.
     link.aim(Some(Target { directives: Directives::default(), ..fake.target() }));
     until(&link, "no complaint", |seen| seen.unset.is_empty()).await;

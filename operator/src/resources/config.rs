@@ -53,10 +53,11 @@ impl Config {
 
     /// What a running server is told and asked of it, on the way to the file.
     pub fn directives(&self, resource: &ValkeyReplication) -> Directives {
-        let live = |name: &String| self.live_names().any(|live| live == name);
+        let live = |name: &str| self.live_names().any(|live| live == name);
+        let at_start = resource.spec.config.iter().filter(|(name, _)| !live(name));
         Directives {
             live: self.live.clone().into(),
-            at_start: resource.spec.config.keys().filter(|name| !live(name)).cloned().collect(),
+            at_start: at_start.map(|(name, value)| (name.clone(), trial::written(value))).collect(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::error::{NOT_POSITIVE, SYNTAX};
 use super::replication::{CONTROL, host_of};
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
+use crate::config;
 use crate::log_notice;
 use crate::replication::primary::replica_name;
 use crate::replication::quorum::{CLOSED, Guard};
@@ -31,6 +32,9 @@ pub const COMMANDS: &[Command] = &[Command::new("quorum", -2, Group::Server, quo
         Command::new("dismiss", 4, Group::Server, quorum_dismiss)
             .flags(CONTROL)
             .doc("9.1.0", "Sends the clients away that came while this replica was primary: another one is now."),
+        Command::new("try", 4, Group::Server, quorum_try)
+            .flags(CONTROL)
+            .doc("9.1.0", "Whether a configuration file could have a directive with this value; changes nothing."),
         Command::new("vote", 5, Group::Server, quorum_vote)
             .flags(CONTROL)
             .doc("9.1.0", "The operator's vote for the primary of an epoch."),
@@ -139,6 +143,13 @@ fn quorum_dismiss(ctx: &mut Ctx<'_>) -> CommandResult {
     let me = ctx.client.id;
     ctx.server.dismiss_former_clients(me);
     ctx.server.end_hold();
+    ctx.reply().ok();
+    Ok(())
+}
+
+fn quorum_try(ctx: &mut Ctx<'_>) -> CommandResult {
+    let tried = config::try_line(ctx.arg(2), ctx.arg(3));
+    tried.map_err(|reason| CommandError::text(format!("ERR {reason}")))?;
     ctx.reply().ok();
     Ok(())
 }

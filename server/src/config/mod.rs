@@ -29,7 +29,7 @@ pub use arguments::Invocation;
 pub use choices::*;
 pub use effect::{Effect, Support};
 pub use events::NotifyEvents;
-pub use file::{Loaded, RenamedCommand, UserLine, load};
+pub use file::{Loaded, RenamedCommand, UserLine, load, try_line};
 pub use get_set::{Change, Circumstances, SetError, Snapshot};
 pub use kinds::{Choice, Reason};
 pub use load_error::{LoadError, Origin};
