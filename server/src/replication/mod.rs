@@ -1,8 +1,8 @@
 //! Replication, both roles.
 //!
 //! `feed` turns executed commands into the stream, `backlog` holds it; `primary` serves replicas (`psync` decides full or
-//! partial, `transfer` sends snapshots, `reserved` keeps the stream for who takes one over a connection of its own); `link` and
-//! `receive` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what clients see of it.
+//! partial, `transfer` sends snapshots, `reserved` keeps the stream for who takes one over a connection of its own); `link`,
+//! `handshake`, `receive` and `stream` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what clients see of it.
 //! The data set is a function of the stream: who has the same replication id and offset has the same data.
 
 pub mod backlog;
@@ -10,6 +10,7 @@ pub mod dual_channel;
 pub mod failover;
 pub mod feed;
 mod handover;
+mod handshake;
 pub mod link;
 pub mod own_keys;
 pub mod primary;
@@ -18,6 +19,7 @@ pub mod quorum;
 pub mod receive;
 pub mod reserved;
 pub mod roles;
+mod stream;
 pub mod transfer;
 
 use crate::client::{ClientId, Clients};
