@@ -1,7 +1,7 @@
 //! Replication, both roles.
 //!
 //! `feed` turns executed commands into the stream, `backlog` holds it; `primary` serves replicas (`psync` decides full or
-//! partial, `transfer` sends snapshots, `reserved` keeps the stream for who takes one over a connection of its own); `link`,
+//! partial, `full_sync` when a snapshot is made and for whom, `transfer` sends it, `reserved` keeps the stream for who takes one over a connection of its own); `link`,
 //! `handshake`, `receive` and `stream` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what clients see of it.
 //! The data set is a function of the stream: who has the same replication id and offset has the same data.
 
@@ -9,6 +9,7 @@ pub mod backlog;
 pub mod dual_channel;
 pub mod failover;
 pub mod feed;
+pub mod full_sync;
 mod handover;
 mod handshake;
 pub mod link;
