@@ -1,10 +1,13 @@
 //! Replication, both roles.
 //!
 //! `feed` turns executed commands into the stream, `backlog` holds it; `primary` serves replicas (`psync` decides full or
-//! partial, `full_sync` when a snapshot is made and for whom, `transfer` sends it, `reserved` keeps the stream for who takes one over a connection of its own); `link`,
-//! `handshake`, `receive` and `stream` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what clients see of it.
+//! partial, `full_sync` when a snapshot is made and for whom, `transfer` sends it, `reserved` keeps the stream for who takes
+//! one over a connection of its own, `acknowledgement` is what they say they hold); `link`, `handshake`, `receive` and
+//! `stream` follow a primary, `dual_channel` over two connections; `failover` and `quorum` change roles, `handover` is what
+//! clients see of it.
 //! The data set is a function of the stream: who has the same replication id and offset has the same data.
 
+mod acknowledgement;
 pub mod backlog;
 pub mod dual_channel;
 pub mod failover;
