@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use valkey_repl_e2e::kube::{ApiServer, Kubectl, Operator, run};
+use valkey_repl_e2e::kube::{ApiServer, Kubectl, Operator};
 use valkey_repl_e2e::wait::until;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -47,10 +47,6 @@ fn applied(server: &ApiServer, seen: usize) -> Vec<String> {
 
 #[test]
 fn who_takes_over_writes_only_the_objects_that_somebody_changed_meanwhile() {
-    if run("helm", &["version"], &[], "").is_err() {
-        eprintln!("skipped: it needs helm");
-        return;
-    }
     let Some(server) = ApiServer::start().unwrap() else { return };
     let kubectl = Operator::prepare(&server).unwrap();
     let first = Operator::start(&server).unwrap();

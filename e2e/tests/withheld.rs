@@ -11,10 +11,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 #[test]
 fn why_a_pod_is_not_made_is_in_the_status_of_its_resource() {
-    if run("helm", &["version"], &[], "").is_err() {
-        eprintln!("skipped: it needs helm");
-        return;
-    }
     let Some(server) = ApiServer::start().unwrap() else { return };
     let kubectl = Operator::prepare(&server).unwrap();
     let _operator = Operator::start(&server).unwrap();

@@ -38,17 +38,20 @@ pub struct Request {
     pub name: String,
 }
 
+/// What it takes, and what those who test with it install the operator with.
+const TOOLS: [&str; 5] = ["etcd", "kube-apiserver", "kubectl", "openssl", "helm"];
+
 impl ApiServer {
     /// Starts one; `Ok(None)`: the programs that it takes are not on this machine.
     ///
     /// # Errors
     /// It does not come up; the text ends with its log.
     pub fn start() -> Result<Option<Self>, String> {
-        for tool in ["etcd", "kube-apiserver", "kubectl", "openssl"] {
+        for tool in TOOLS {
             let there = std::env::var_os("PATH")
                 .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file()));
             if !there {
-                eprintln!("skipped: it needs etcd, kube-apiserver, kubectl and openssl, and {tool} is missing");
+                eprintln!("skipped: it needs {}, and {tool} is missing", TOOLS.join(", "));
                 return Ok(None);
             }
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use valkey_repl_e2e::kube::{ApiServer, Kubectl, Operator, run};
+use valkey_repl_e2e::kube::{ApiServer, Kubectl, Operator};
 use valkey_repl_e2e::wait::try_until;
 
 use fleet::Fleet;
@@ -156,10 +156,6 @@ async fn failovers(fleet: &Arc<Fleet>, kubectl: &Kubectl, pairs: usize) -> Vec<D
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_with_thousands_of_resources_is_silent_and_fast() {
     let (count, seconds) = (number("SCALE", 2_000), number("SCALE_SECONDS", 120));
-    if run("helm", &["version"], &[], "").is_err() {
-        eprintln!("skipped: it needs helm");
-        return;
-    }
     let Some(server) = ApiServer::start().unwrap() else { return };
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
