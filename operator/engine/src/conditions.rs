@@ -3,7 +3,8 @@
 use crate::decision::{Condition, ConditionKind, Decision, Endpoints, Event, ReasonCode};
 use crate::evidence::Fate;
 use crate::observe::Answer;
-use crate::record::{Life, Phase, Record};
+use crate::record::{Life, Phase, Quorum, Record};
+use crate::spec::Durability;
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -89,7 +90,8 @@ impl Turn<'_> {
         let writable = serving.as_ref().is_some_and(|(_, a)| a.fence.as_ref().is_none_or(|f| f.writable));
         let hold = self.reasons.iter().find(|r| r.code.holds());
         let first = self.reasons.first();
-        let ready = writable && endpoints.rw.is_some();
+        let waits = record.zip(serving.as_ref()).and_then(|(r, (_, a))| self.why_writes_wait(r, a));
+        let ready = writable && endpoints.rw.is_some() && waits.is_none();
         let unknown = serving.is_none() && record.is_some_and(|r| r.phase.serves() && endpoints.rw.is_some());
         let moving = !matches!(phase, Phase::Stable) || serving.is_none();
         let asked = usize::try_from(self.spec.instances.max(1)).unwrap_or(usize::MAX);
@@ -106,11 +108,12 @@ impl Turn<'_> {
         };
         let name = endpoints.rw.as_deref().unwrap_or("nobody");
         vec![
-            match (ready, unknown) {
-                (true, _) => make(ConditionKind::Ready, Some(true), "Serving", format!("{name} accepts writes")),
-                (_, true) => {
+            match (ready, unknown, waits) {
+                (true, ..) => make(ConditionKind::Ready, Some(true), "Serving", format!("{name} accepts writes")),
+                (_, true, _) => {
                     make(ConditionKind::Ready, None, "PrimaryUnreachable", told("the primary does not answer"))
                 }
+                (.., Some(why)) if writable => make(ConditionKind::Ready, Some(false), "WritesWait", why),
                 _ => make(
                     ConditionKind::Ready,
                     Some(false),
@@ -169,6 +172,26 @@ impl Turn<'_> {
                 None => make(ConditionKind::DatasetAtRisk, Some(false), "Safe", "no data set is in danger".to_owned()),
             },
         ]
+    }
+
+    /// Why nobody's write is answered although the primary takes it: too few hold what its guard has answers wait for.
+    fn why_writes_wait(&self, record: &Record, answer: &Answer) -> Option<String> {
+        let asked = Quorum::of(answer).map_or(0, |q| q.acks);
+        // Without a record of it the guard is about to go: under `Sync` it stays.
+        let acks = if self.durability(answer, record) == Durability::Sync {
+            asked
+        } else {
+            asked.min(record.guard.map_or(0, |g| g.acks))
+        };
+        let others =
+            self.seen.instances.iter().map(|i| i.name.as_str()).filter(|name| record.members.iter().any(|m| m == name));
+        let primary = record.primary.as_ref().map(|p| p.name.as_str());
+        let (hold, lack): (Vec<&str>, Vec<&str>) =
+            others.filter(|name| Some(*name) != primary).partition(|name| self.acknowledges(answer, name));
+        (u32::try_from(hold.len()).unwrap_or(u32::MAX) < acks).then(|| match lack.as_slice() {
+            [] => "writes wait: there is no replica that could hold them".to_owned(),
+            lack => format!("writes wait until a replica holds them: {} does not acknowledge any", lack.join(", ")),
+        })
     }
 
     /// Why a person's word that is there does not end the hold of this epoch.

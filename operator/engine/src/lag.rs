@@ -84,7 +84,7 @@ impl<'a> Turn<'a> {
     }
 
     /// A replica as the primary sees it, if it receives the stream and has acknowledged lately.
-    pub(crate) fn acknowledges(&self, primary: &'a Answer, name: &str) -> bool {
+    pub(crate) fn acknowledges(&self, primary: &Answer, name: &str) -> bool {
         self.instance(name)
             .and_then(|i| attached(primary, i))
             .is_some_and(|r| r.online && r.lag_ms <= self.link_patience())

@@ -16,7 +16,7 @@ use super::rules::says;
 pub struct Replication {
     /// What an answered write is worth. `Async`: Valkey's own promise, the primary answers at once; what no replica
     /// had yet received is lost when the primary dies. `Sync`: a write is answered when another instance holds it;
-    /// with none attached, writes are refused. `Preferred`: as `Sync` while a replica keeps up; when none does, the
+    /// with none in step, writes wait. `Preferred`: as `Sync` while a replica keeps up; when none does, the
     /// operator first records that, and then lets the primary go on alone. Default: `Preferred`; with `flavor: Stock`
     /// it is `Async`, because stock servers have no other.
     #[serde(skip_serializing_if = "Option::is_none")]

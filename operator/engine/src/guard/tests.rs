@@ -3,7 +3,7 @@ use crate::decision::ConditionKind;
 use crate::election::tests::{HISTORY, restarted};
 use crate::memory::Memory;
 use crate::observe::{
-    Address, Answer, Connection, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
+    Address, Answer, Attached, Connection, Instance, Leadership, LinkState, Observation, Presence, Role, Upstream,
 };
 use crate::record::{Life, Lineage, Phase, Record};
 use crate::spec::{Durability, Spec};
@@ -77,4 +77,34 @@ fn what_is_told_together_with_a_record_is_of_that_record() {
     assert!(decision.record.is_some_and(|record| record.successors.is_empty()), "it has lost its successor");
     let degraded = decision.conditions.iter().find(|condition| condition.kind == ConditionKind::Degraded).unwrap();
     assert_eq!((degraded.status, degraded.reason.as_str()), (Some(true), "TooFewSuccessors"));
+}
+
+#[test]
+fn a_set_whose_writes_are_not_answered_is_not_ready() {
+    let ready = |durability, lag_ms: Option<u64>| {
+        let mut seen = alone(Connection::Connected);
+        seen.spec.durability = durability;
+        let record = seen.record.as_mut().unwrap();
+        record.successors =
+            vec![Life { name: "pair-1".to_owned(), uid: "uid-1".to_owned(), run_id: "run-1".to_owned() }];
+        record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
+        let address = seen.instances[1].address.clone();
+        let primary = seen.instances[0].answer.as_mut().unwrap();
+        primary
+            .fence
+            .iter_mut()
+            .for_each(|fence| (fence.guard, fence.votes, fence.acks, fence.writable) = (true, 1, 1, true));
+        primary.replicas =
+            lag_ms.map(|lag_ms| Attached { address, online: true, ack_offset: 1_000, lag_ms }).into_iter().collect();
+        let decision = decide(&seen, &Memory::default());
+        let ready = decision.conditions.into_iter().find(|condition| condition.kind == ConditionKind::Ready).unwrap();
+        (ready.status, ready.reason)
+    };
+    for durability in [Durability::Sync, Durability::Preferred] {
+        assert_eq!(ready(durability, Some(900)), (Some(true), "Serving".to_owned()));
+        // Frozen: it is connected and says nothing.
+        assert_eq!(ready(durability, Some(60_000)), (Some(false), "WritesWait".to_owned()));
+    }
+    assert_eq!(ready(Durability::Sync, None), (Some(false), "WritesWait".to_owned()));
+    assert_eq!(ready(Durability::Async, None).0, Some(true));
 }
