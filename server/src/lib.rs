@@ -28,3 +28,4 @@ pub mod sys;
 pub mod title;
 pub mod tls;
 pub mod tracking;
+pub mod words;

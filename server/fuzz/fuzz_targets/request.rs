@@ -31,5 +31,5 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = understood([bytes].into_iter(), limits);
     let pieces = understood(bytes.chunks(usize::from(*cut).max(1)), limits);
     assert_eq!(whole, pieces);
-    valkey_server::config::words::split(bytes);
+    valkey_server::words::split(bytes);
 });

@@ -4,7 +4,7 @@ use super::*;
 
 fn parse_line(line: &str, tty: bool) -> Result<Request, String> {
     let words: Vec<OsString> =
-        quote::split_args(line.as_bytes()).unwrap().into_iter().map(OsString::from_vec).collect();
+        crate::words::split(line.as_bytes()).unwrap().into_iter().map(OsString::from_vec).collect();
     parse(&words, tty)
 }
 

@@ -2,6 +2,7 @@
 
 use super::quote;
 use super::reply::Reply;
+use crate::words;
 
 /// The form in which replies are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +136,7 @@ fn standard(out: &mut Vec<u8>, reply: &Reply, indent: usize) {
             out.extend_from_slice(b"(big number) ");
             out.extend_from_slice(text);
         }
-        Reply::Bulk(text) => quote::push_repr(out, text),
+        Reply::Bulk(text) => words::push_quoted(out, text),
         Reply::Nil => out.extend_from_slice(b"(nil)"),
         Reply::Bool(yes) => out.extend_from_slice(if *yes { b"(true)" } else { b"(false)" }),
         Reply::Array(items) if items.is_empty() => out.extend_from_slice(b"(empty array)"),
@@ -205,9 +206,9 @@ fn csv(out: &mut Vec<u8>, reply: &Reply) {
     match reply {
         Reply::Error(text) => {
             out.extend_from_slice(b"ERROR,");
-            quote::push_repr(out, text);
+            words::push_quoted(out, text);
         }
-        Reply::Status(text) | Reply::Bulk(text) | Reply::Verbatim(text) => quote::push_repr(out, text),
+        Reply::Status(text) | Reply::Bulk(text) | Reply::Verbatim(text) => words::push_quoted(out, text),
         Reply::Integer(n) => push_integer(out, *n),
         Reply::Double(text) | Reply::BigNumber(text) => out.extend_from_slice(text),
         Reply::Nil => out.extend_from_slice(b"NULL"),

@@ -4,7 +4,7 @@
 //! out of the syntax that is shown.
 
 use super::help::{Arg, Docs, Kind};
-use super::quote;
+use crate::words;
 
 /// The whole syntax of arguments, as `help` shows it.
 pub fn syntax(args: &[Arg]) -> String {
@@ -14,7 +14,7 @@ pub fn syntax(args: &[Arg]) -> String {
 /// The hint for a line: what may follow. `None` when the line begins no known command, `""` when nothing may follow. The last word counts
 /// only once a space follows it.
 pub fn hint(docs: &Docs, line: &str) -> Option<String> {
-    let mut words = quote::split_args(line.as_bytes())?;
+    let mut words = words::split(line.as_bytes())?;
     if !ends_with_space(line) {
         words.pop();
     }

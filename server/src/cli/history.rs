@@ -67,8 +67,8 @@ pub fn is_sensitive(args: &[Vec<u8>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quote::split_args;
     use super::*;
+    use crate::words::split;
 
     #[test]
     fn commands_with_passwords_are_not_written_down() {
@@ -86,7 +86,7 @@ mod tests {
             "sentinel config set sentinel-pass p",
         ];
         for line in sensitive {
-            assert!(is_sensitive(&split_args(line.as_bytes()).unwrap()), "{line}");
+            assert!(is_sensitive(&split(line.as_bytes()).unwrap()), "{line}");
         }
         let open = [
             "get auth",
@@ -97,7 +97,7 @@ mod tests {
             "migrate h 1 \"\" 0 1000 keys auth",
         ];
         for line in open {
-            assert!(!is_sensitive(&split_args(line.as_bytes()).unwrap()), "{line}");
+            assert!(!is_sensitive(&split(line.as_bytes()).unwrap()), "{line}");
         }
     }
 

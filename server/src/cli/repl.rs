@@ -22,7 +22,8 @@ use super::format::Output;
 use super::help::{self, Docs};
 use super::session::Session;
 use super::stop::{Stop, print};
-use super::{hints, history, quote, sys};
+use super::{hints, history, sys};
+use crate::words;
 
 /// Commands that take this long are followed by their duration.
 const SLOW: Duration = Duration::from_millis(500);
@@ -83,7 +84,7 @@ pub enum After {
 fn obey(session: &mut Session, input: &mut Input, line: &[u8]) -> Result<After, Stop> {
     let debugging = session.debugger.is_on();
     let code = if debugging { debugger::code_words(line) } else { None };
-    let Some(args) = code.or_else(|| quote::split_args(line)) else {
+    let Some(args) = code.or_else(|| words::split(line)) else {
         print(b"Invalid argument(s)\n")?;
         // What a broken line holds is not known, so it is not written down.
         input.remember(line, false);
@@ -203,7 +204,7 @@ impl Input {
         let get = |name: &str| std::env::var_os(name);
         if let Some(path) = history::dotfile(&["VALKEYCLI_RCFILE", "REDISCLI_RCFILE"], ".valkeyclirc", get) {
             let text = fs::read(path).unwrap_or_default();
-            for args in text.split(|byte| *byte == b'\n').filter_map(quote::split_args) {
+            for args in text.split(|byte| *byte == b'\n').filter_map(words::split) {
                 if !args.is_empty() {
                     set_preference(session, &hints, &args, ".valkeyclirc: ")?;
                 }

@@ -188,7 +188,7 @@ impl Parser {
         let waiting = &self.buf[self.pos..];
         let Some(&kind) = waiting.first() else { return Ok(None) };
         if !b"+-:,_$*%|~#=>(".contains(&kind) {
-            let shown = super::quote::repr(&[kind]);
+            let shown = crate::words::quote(&[kind]);
             return Err(ProtocolError(format!(
                 "Protocol error, got {} as reply type byte",
                 String::from_utf8_lossy(&shown)

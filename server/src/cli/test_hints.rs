@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::connection::reason;
 use super::help::Docs;
+use super::hints;
 use super::session::Session;
 use super::stop::{Stop, print};
-use super::{hints, quote};
+use crate::words;
 
 /// Prints the hint for a line.
 ///
@@ -28,7 +29,7 @@ pub fn run_file(session: &mut Session, path: &Path) -> Result<(), Stop> {
     let docs = Docs::fetch(session);
     let (mut passed, mut total) = (0, 0);
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let words = quote::split_args(line.as_bytes()).unwrap_or_default();
+        let words = words::split(line.as_bytes()).unwrap_or_default();
         let words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let (input, want) = match words.as_slice() {
             [] => continue,

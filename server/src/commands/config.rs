@@ -2,8 +2,9 @@
 
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group, help};
 use crate::acl::Acl;
-use crate::config::{Circumstances, SetError, Users, Which, os_text, rewrite, words};
+use crate::config::{Circumstances, SetError, Users, Which, os_text, rewrite};
 use crate::server::Server;
+use crate::words;
 use crate::{log_notice, log_warning};
 
 const ADMIN: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE);

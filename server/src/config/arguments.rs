@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::file::{Loaded, load};
 use super::load_error::LoadError;
 use super::special::os_text;
-use super::words;
+use crate::words;
 
 /// What the command line asks for, the program's name and options like `--version` aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

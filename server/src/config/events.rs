@@ -108,7 +108,7 @@ impl Kind for Events {
     }
 
     fn rewrite(&self, value: &NotifyEvents, default: &NotifyEvents) -> Rewrite {
-        Rewrite::line(super::words::quote(&value.letters()), value != default)
+        Rewrite::line(crate::words::quote(&value.letters()), value != default)
     }
 }
 

@@ -9,7 +9,7 @@ use super::kinds::{Reason, Source};
 use super::load_error::{LoadError, Origin};
 use super::special::os_text;
 use super::table::{Config, Directive, find};
-use super::words;
+use crate::words;
 
 /// Names that once were directives, and are taken with one value for the sake of old files.
 const RETIRED: [&str; 7] = [

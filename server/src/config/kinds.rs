@@ -183,7 +183,7 @@ impl Kind for Text {
         if self.unset_when_empty && value.is_empty() {
             return Rewrite::Drop;
         }
-        Rewrite::line(super::words::quote(value), value != default)
+        Rewrite::line(crate::words::quote(value), value != default)
     }
 }
 

@@ -23,7 +23,6 @@ mod table;
 pub mod template;
 #[cfg(test)]
 mod tests;
-pub mod words;
 
 pub use arguments::Invocation;
 pub use choices::*;

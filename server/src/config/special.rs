@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::kinds::{Choice, Kind, Reason, Rewrite, Source, choose, not_among, only};
-use super::words::{quote, quote_if_needed};
+use crate::words::{quote, quote_if_needed};
 
 /// One `save` condition: a snapshot is due when both are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

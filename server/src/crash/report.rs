@@ -8,8 +8,8 @@ use crate::client::Client;
 use crate::commands::Ctx;
 use crate::commands::info::{self, View};
 use crate::commands::redact::is_secret;
-use crate::config::words::quote;
 use crate::server::Server;
+use crate::words::quote;
 
 /// What a part is made from: what was there when the process failed.
 pub struct Scene<'a> {

@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 use crate::commands::Flags;
-use crate::config::words;
+use crate::words;
 
 bitflags! {
     /// See [`NAMES`] for what users call them.

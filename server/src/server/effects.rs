@@ -6,11 +6,11 @@ use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
 use crate::commands::redact::is_secret;
 use crate::commands::{CommandError, Flags, Group, Row, dispatch};
 use crate::config::NotifyEvents;
-use crate::config::words::quote;
 use crate::data::entry::Entry;
 use crate::data::value::Kind;
 use crate::replication::link::Link;
 use crate::resp::Argv;
+use crate::words::quote;
 
 /// What clients are told whose wait ends with the server's being a primary.
 const INSTANCE_CHANGED: &[u8] =

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::super::quote;
 use super::super::reply::Reply;
 use super::super::session::Session;
 use super::super::stop::{Stop, print};
 use super::scan::{Progress, Walk};
 use super::{percent, ratio};
+use crate::words;
 
 /// What makes a key big.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Survey {
         kind.total += size;
         if size > kind.biggest {
             kind.biggest = size;
-            let shown = String::from_utf8_lossy(&quote::repr(key)).into_owned();
+            let shown = String::from_utf8_lossy(&words::quote(key)).into_owned();
             let _ = writeln!(news, "{mark} Biggest {:<6} found so far '{shown}' with {size} {unit}", kind.name);
             kind.biggest_key = Some(shown);
         }

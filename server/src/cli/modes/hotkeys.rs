@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::quote;
 use super::super::reply::Reply;
 use super::super::session::Session;
 use super::super::stop::{Stop, print};
 use super::scan::{Progress, Walk};
+use crate::words;
 
 /// Surveys the keys and lists the `wanted` hottest.
 ///
@@ -26,7 +26,7 @@ pub fn run(session: &mut Session, wanted: usize) -> Result<(), Stop> {
         let mut news = String::new();
         for (key, uses) in keys.iter().zip(uses_of(session, &keys)?) {
             progress.sampled += 1;
-            let shown = String::from_utf8_lossy(&quote::repr(key)).into_owned();
+            let shown = String::from_utf8_lossy(&words::quote(key)).into_owned();
             if hottest.note(&shown, uses) {
                 let _ = writeln!(news, "{mark} Hot key '{shown}' found so far with counter {uses}");
             }
@@ -58,7 +58,7 @@ fn uses_of(session: &mut Session, keys: &[Vec<u8>]) -> Result<Vec<u64>, Stop> {
             Reply::Integer(n) => u64::try_from(n).unwrap_or(0),
             Reply::Error(text) => return Err(Stop::because(format!("Error: {}", String::from_utf8_lossy(&text)))),
             _ => {
-                let key = String::from_utf8_lossy(&quote::repr(key)).into_owned();
+                let key = String::from_utf8_lossy(&words::quote(key)).into_owned();
                 eprintln!("Warning: OBJECT freq on '{key}' failed (may have been deleted)");
                 0
             }

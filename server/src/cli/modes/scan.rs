@@ -6,8 +6,9 @@ use super::super::format::Output;
 use super::super::reply::Reply;
 use super::super::session::Session;
 use super::super::stop::Stop;
-use super::super::{quote, sys};
+use super::super::sys;
 use super::{expect, integer, percent};
+use crate::words;
 
 /// Lists the keys as SCAN gives them, one per line.
 ///
@@ -20,7 +21,7 @@ pub fn run(session: &mut Session) -> Result<(), Stop> {
     let mut walk = Walk::new();
     while let Some(keys) = walk.next_keys(session)? {
         for key in keys {
-            let shown = if quoted { quote::repr(&key) } else { key };
+            let shown = if quoted { words::quote(&key) } else { key };
             out.write_all(&shown).and_then(|()| out.write_all(b"\n")).map_err(|_| Stop::OutputClosed)?;
         }
         if !session.options.interval.is_zero() {

@@ -94,7 +94,7 @@ fn old_and_new_names_mean_the_same() {
 #[test]
 fn a_password_may_have_any_byte() {
     let secret = b"\x00 \"'\\\n\xff#".to_vec();
-    let line = [b"requirepass ".to_vec(), words::quote(&secret)].concat();
+    let line = [b"requirepass ".to_vec(), crate::words::quote(&secret)].concat();
     assert_eq!(load(None, &line, b"").unwrap().config.requirepass, secret);
 }
 

@@ -1,12 +1,13 @@
-//! Splitting a line into words and quoting a word, by the rules of Valkey's configuration files.
+//! Splitting a line into words and quoting a word, by the rules of Valkey's configuration files and of its command line client.
 
 /// Splits a line into words.
 ///
 /// Words are separated by blanks. In double quotes stand the escapes `\n \r \t \b \a \xHH`, any other `\c` means `c`;
-/// in single quotes only `\'` is one. Any part of a word may be quoted. `None` when a quote is not closed.
+/// in single quotes only `\'` is one. Any part of a word may be quoted. A zero byte ends the line, as it would for a C string. `None` when
+/// a quote is not closed.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
-    let mut rest = line;
+    let mut rest = memchr::memchr(0, line).map_or(line, |end| &line[..end]);
     loop {
         rest = rest.iter().position(|byte| !is_blank(*byte)).map_or(&[][..], |start| &rest[start..]);
         if rest.is_empty() {
@@ -81,6 +82,12 @@ fn take_single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a 
 /// Puts a word of any bytes into double quotes, so that [`split`] gives it back.
 pub fn quote(word: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(word.len() + 2);
+    push_quoted(&mut quoted, word);
+    quoted
+}
+
+/// Appends what [`quote`] makes of a word.
+pub fn push_quoted(quoted: &mut Vec<u8>, word: &[u8]) {
     quoted.push(b'"');
     for &byte in word {
         match byte {
@@ -95,7 +102,6 @@ pub fn quote(word: &[u8]) -> Vec<u8> {
         }
     }
     quoted.push(b'"');
-    quoted
 }
 
 /// The word as it is, or quoted where [`split`] would not give it back otherwise.
@@ -131,6 +137,35 @@ mod tests {
         assert_eq!(words(" save  3600\t1 "), Some(vec!["save".into(), "3600".into(), "1".into()]));
         assert_eq!(words(""), Some(vec![]));
         assert_eq!(words(" \t "), Some(vec![]));
+    }
+
+    /// As `sdssplitargs` does.
+    #[test]
+    fn a_line_is_split_at_blanks_outside_quotes() {
+        let table: &[(&str, Option<&[&str]>)] = &[
+            ("", Some(&[])),
+            ("   ", Some(&[])),
+            ("set key value", Some(&["set", "key", "value"])),
+            ("  get   key \r\n", Some(&["get", "key"])),
+            (r#"set key "a b""#, Some(&["set", "key", "a b"])),
+            (r#"set key "\x41\n\q\\""#, Some(&["set", "key", r"A\nq\\"])),
+            (r#"set key "\x4""#, Some(&["set", "key", "x4"])),
+            (r"set key 'a\'b\n'", Some(&["set", "key", r"a\'b\\n"])),
+            (r#"get ""k'e'"y""#, Some(&["get", "key"])),
+            (r#"get """#, Some(&["get", ""])),
+            (r#"get """" x"#, Some(&["get", "", "x"])),
+            (r#"get "open"#, None),
+            (r"get 'open", None),
+            (r#"get "a\"#, None),
+        ];
+        for (line, want) in table {
+            let want = want.map(|args| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+            let escaped = |word: Vec<u8>| word.escape_ascii().to_string();
+            let got = split(line.as_bytes()).map(|words| words.into_iter().map(escaped).collect::<Vec<_>>());
+            assert_eq!(got, want, "{line}");
+        }
+        assert_eq!(split(b"get k\0 x"), split(b"get k"));
+        assert_eq!(split(b"get \"k\0\""), None);
     }
 
     #[test]
