@@ -12,6 +12,8 @@ pub(crate) const INT_MIN: i128 = i32::MIN as i128;
 pub(crate) const UINT_MAX: i128 = u32::MAX as i128;
 /// Largest value of C's `long` and `long long`.
 pub(crate) const LONG_MAX: i128 = i64::MAX as i128;
+/// Smallest value of C's `long` and `long long`.
+pub(crate) const LONG_MIN: i128 = i64::MIN as i128;
 /// Largest value of C's `unsigned long` and `unsigned long long`.
 pub(crate) const ULONG_MAX: i128 = u64::MAX as i128;
 

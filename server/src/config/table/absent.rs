@@ -20,8 +20,8 @@ macro_rules! absent_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! {
     cluster_message_gossip_perc: u32 = 10, "cluster-message-gossip-perc", number(1, 100), None, NoEffectHere, Hidden;
     /// Milliseconds of a manual failover.
     cluster_manual_failover_timeout: i64 = 5000, "cluster-manual-failover-timeout", number(1, INT_MAX), None, NoEffectHere;
-    /// Seconds for which a forgotten node stays out.
-    cluster_blacklist_ttl: u64 = 60, "cluster-blacklist-ttl", number(0, ULONG_MAX), None, NoEffectHere;
+    /// Seconds for which a forgotten node stays out; Valkey takes a negative number for a very large one, and shows it as it was given.
+    cluster_blacklist_ttl: i64 = 60, "cluster-blacklist-ttl", number(LONG_MIN, LONG_MAX), None, NoEffectHere;
     /// Serves pubsub on shards while the cluster is down.
     cluster_allow_pubsubshard_when_down: bool = true, "cluster-allow-pubsubshard-when-down", flag(), None, NoEffectHere;
     /// Serves reads while the cluster is down.

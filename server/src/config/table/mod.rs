@@ -20,7 +20,9 @@ use super::choices::*;
 use super::effect::{Effect, Support};
 use super::events::{Events, NotifyEvents};
 use super::kinds::{Kind, Reason, Rewrite, Source, flag, one_of, optional_text, text};
-use super::numbers::{INT_MAX, INT_MIN, LONG_MAX, UINT_MAX, ULONG_MAX, memory, memory_or_percent, number, octal};
+use super::numbers::{
+    INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, UINT_MAX, ULONG_MAX, memory, memory_or_percent, number, octal,
+};
 use super::output_limits::{OutputBufferLimits, OutputLimits};
 use super::special::*;
 

@@ -140,6 +140,15 @@ fn many_words_are_separated_by_one_blank() {
 }
 
 #[test]
+fn a_number_without_bounds_may_be_negative() {
+    let mut config = Config::default();
+    for number in ["-1", "-9223372036854775808", "9223372036854775807"] {
+        assert!(set(&mut config, &[("cluster-blacklist-ttl", number)]).is_ok(), "{number}");
+        assert_eq!(get(&config, &["cluster-blacklist-ttl"]), [("cluster-blacklist-ttl".into(), number.into())]);
+    }
+}
+
+#[test]
 fn what_this_server_does_not_have_cannot_be_turned_on() {
     let mut config = Config::default();
     assert!(set(&mut config, &[("tls-protocols", "TLSv1.1")]).unwrap_err().contains("'tls-protocols' must be"));
