@@ -63,6 +63,34 @@ pub(crate) fn only<'a>(words: &[&'a [u8]]) -> Result<&'a [u8], Reason> {
     }
 }
 
+/// A directive that CONFIG SET refuses with a reason of its own, although it is not immutable.
+pub(crate) struct AtStart<K> {
+    kind: K,
+    refusal: &'static str,
+}
+
+/// The same, but refused to CONFIG SET.
+pub(crate) const fn at_start<K: Kind>(kind: K, refusal: &'static str) -> AtStart<K> {
+    AtStart { kind, refusal }
+}
+
+impl<K: Kind> Kind for AtStart<K> {
+    type Value = K::Value;
+    const MANY: bool = K::MANY;
+
+    fn parse(&self, words: &[&[u8]], current: &K::Value, source: Source) -> Result<K::Value, Reason> {
+        if source == Source::Command { Err(self.refusal.into()) } else { self.kind.parse(words, current, source) }
+    }
+
+    fn show(&self, value: &K::Value) -> Vec<u8> {
+        self.kind.show(value)
+    }
+
+    fn rewrite(&self, value: &K::Value, default: &K::Value) -> Rewrite {
+        self.kind.rewrite(value, default)
+    }
+}
+
 /// `yes` or `no`.
 pub(crate) struct YesNo {
     check: Option<Check<bool>>,

@@ -19,7 +19,7 @@ use super::checks;
 use super::choices::*;
 use super::effect::{Effect, Support};
 use super::events::{Events, NotifyEvents};
-use super::kinds::{Kind, Reason, Rewrite, Source, flag, one_of, optional_text, text};
+use super::kinds::{Kind, Reason, Rewrite, Source, at_start, flag, one_of, optional_text, text};
 use super::numbers::{
     INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, UINT_MAX, ULONG_MAX, memory, memory_or_percent, number, octal,
 };

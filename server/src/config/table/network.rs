@@ -55,7 +55,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Port of metrics and health checks over HTTP; 0 for none. This server's own.
     metrics_port: u16 = 0, "metrics-port", number(0, 65535), Listen, Acts;
     /// Addresses of the RDMA listener.
-    rdma_bind: Vec<Vec<u8>> = vec![], "rdma-bind", Addresses, None, NoEffectHere;
+    rdma_bind: Vec<Vec<u8>> = vec![], "rdma-bind", at_start(Addresses, "No RDMA building support."), None, NoEffectHere;
     /// Port of the RDMA listener; this server has none.
     rdma_port: u16 = 0, "rdma-port", number(0, 65535).checked(checks::rdma_port), None, NoEffectHere;
     /// Bytes of an RDMA receive buffer.

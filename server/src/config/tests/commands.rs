@@ -153,4 +153,5 @@ fn what_this_server_does_not_have_cannot_be_turned_on() {
     let mut config = Config::default();
     assert!(set(&mut config, &[("tls-protocols", "TLSv1.1")]).unwrap_err().contains("'tls-protocols' must be"));
     assert!(set(&mut config, &[("tls-protocols", "TLSv1.2 TLSv1.3")]).is_ok());
+    assert!(set(&mut config, &[("rdma-bind", "127.0.0.1")]).unwrap_err().ends_with("No RDMA building support."));
 }
