@@ -9,6 +9,7 @@ pub mod bio;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod collation;
 pub mod commands;
 pub mod config;
 pub mod crash;

@@ -111,6 +111,24 @@ fn a_port_or_an_address_that_cannot_be_had_leaves_all_as_it_was() {
 }
 
 #[test]
+fn texts_are_sorted_in_the_order_of_a_locale_that_the_system_has() {
+    let server = Server::start(&["--locale-collate", "C"]);
+    check(
+        &mut server.connect(),
+        &[
+            (
+                "CONFIG SET locale-collate no_SUCH",
+                "-ERR CONFIG SET failed (possibly related to argument 'locale-collate') - Invalid locale name",
+            ),
+            ("CONFIG GET locale-collate", "[locale-collate, C]"),
+            ("CONFIG SET locale-collate POSIX", "OK"),
+            ("RPUSH list b a B", ":3"),
+            ("SORT list ALPHA", "[B, a, b]"),
+        ],
+    );
+}
+
+#[test]
 fn metrics_can_be_turned_on_and_off() {
     let server = Server::start(&["--bind", "127.0.0.1"]);
     let mut client = server.connect();

@@ -5,6 +5,7 @@ use super::string::reply_elem;
 use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys};
 use crate::acl::Call;
 use crate::client::ClientFlags;
+use crate::collation;
 use crate::config::NotifyEvents;
 use crate::data::elem::Elem;
 use crate::data::list::{End, List};
@@ -194,10 +195,18 @@ fn sort_elements(db: &mut Db, elements: &mut Vec<Vec<u8>>, options: &Options<'_>
             .into_iter()
             .map(|element| (options.by.and_then(|pattern| lookup(db, pattern, &element)), element))
             .collect();
+        // What is stored does not depend on the locale: replicas may have another.
+        let order = if options.store.is_some() { <[u8]>::cmp } else { collation::compare };
         match options.by {
             // What has no weight comes first.
-            Some(_) => weighed.sort_by(|(a, _), (b, _)| directed(a.cmp(b), options.descending)),
-            None => weighed.sort_by(|(_, a), (_, b)| directed(a.cmp(b), options.descending)),
+            Some(_) => weighed.sort_by(|(a, _), (b, _)| {
+                let ordering = match (a, b) {
+                    (Some(a), Some(b)) => order(a, b),
+                    (a, b) => a.is_some().cmp(&b.is_some()),
+                };
+                directed(ordering, options.descending)
+            }),
+            None => weighed.sort_by(|(_, a), (_, b)| directed(order(a, b), options.descending)),
         }
         elements.extend(weighed.into_iter().map(|(_, element)| element));
         return Ok(());

@@ -44,6 +44,9 @@ impl Server {
                     ));
                 }
             }
+            Effect::Locale if !crate::collation::set_locale(&self.config.locale_collate) => {
+                return Err("Invalid locale name".to_owned());
+            }
             Effect::Directory => std::env::set_current_dir(crate::persistence::snapshot::data_dir(&self.config))
                 .map_err(|e| crate::config::os_text(&e))?,
             // Connections stay logged in, as in Valkey.

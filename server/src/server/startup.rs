@@ -74,6 +74,15 @@ impl Server {
         if !config.hash_seed.is_empty() {
             crate::data::table::seed_hashes(&config.hash_seed);
         }
+        if !crate::collation::set_locale(&config.locale_collate) {
+            if !config.locale_collate.is_empty() {
+                let name = String::from_utf8_lossy(&config.locale_collate);
+                return Err(format!("Failed to configure LOCALE for invalid locale name: '{name}'."));
+            }
+            log_warning!(
+                "Warning: Failed to configure LOCALE derived from the environment variables, using the default locale 'C'."
+            );
+        }
         if config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }

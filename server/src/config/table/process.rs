@@ -58,8 +58,8 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     oom_score_adj_values: [i32; 3] = [0, 200, 800], "oom-score-adj-values", OomScores, OomScore, Acts;
     /// Turns transparent huge pages off for the process.
     disable_thp: bool = true, "disable-thp", flag(), None, NoEffectHere, Immutable;
-    /// Locale of comparisons of text.
-    locale_collate: Vec<u8> = vec![], "locale-collate", text(), Locale, NoEffectHere;
+    /// Locale in whose order texts are sorted; none is that of the environment.
+    locale_collate: Vec<u8> = vec![], "locale-collate", text(), Locale, Acts;
     /// CPUs of the data thread.
     server_cpulist: Vec<u8> = vec![], "server-cpulist" | "server_cpulist", optional_text(), None, NoEffectHere, Immutable;
     /// CPUs of the background threads.
