@@ -22,6 +22,25 @@ fn a_range_of_ranks_has_no_limit() {
 }
 
 #[test]
+fn a_negative_offset_counts_from_the_end_of_a_skiplist() {
+    let server = Server::start(&["--zset-max-listpack-entries", "3"]);
+    check(
+        &mut server.connect(),
+        &[
+            ("ZADD small 1 a 2 b 3 c", ":3"),
+            ("ZRANGEBYSCORE small 1 3 LIMIT -1 5", "[]"),
+            ("ZADD large 1 a 2 b 3 c 4 d", ":4"),
+            ("ZRANGEBYSCORE large 1 3 LIMIT -1 5", "[c]"),
+            ("ZRANGEBYSCORE large 1 3 LIMIT -2 1", "[b]"),
+            ("ZRANGEBYSCORE large 1 3 LIMIT -4 5", "[]"),
+            ("ZREVRANGEBYSCORE large 3 1 LIMIT -2 5", "[b, a]"),
+            ("ZRANGE large - + BYLEX LIMIT -3 -1", "[b, c, d]"),
+            ("ZRANGESTORE to large 1 4 BYSCORE LIMIT -2 5", ":2"),
+        ],
+    );
+}
+
+#[test]
 fn a_score_is_shown_in_the_digits_of_valkey_also_where_they_are_not_the_shortest() {
     let server = Server::start(&[]);
     check(

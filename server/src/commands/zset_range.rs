@@ -207,8 +207,15 @@ impl<'a> Query<'a> {
     /// The ranks, from the lowest score, that are asked for.
     fn ranks(&self, zset: &Zset) -> Range<usize> {
         let ranks = self.span.ranks(zset, self.reverse);
-        // A negative offset runs past the end.
-        let skip = usize::try_from(self.offset).unwrap_or(usize::MAX).min(ranks.len());
+        let skip = match usize::try_from(self.offset) {
+            Ok(skip) => skip.min(ranks.len()),
+            // A skiplist counts a negative offset from the end; in a listpack it runs past the end.
+            Err(_) if zset.as_listpack().is_none() => {
+                let back = usize::try_from(self.offset.unsigned_abs()).unwrap_or(usize::MAX);
+                ranks.len().checked_sub(back).unwrap_or(ranks.len())
+            }
+            Err(_) => ranks.len(),
+        };
         let take = usize::try_from(self.limit).unwrap_or(usize::MAX).min(ranks.len() - skip);
         let start = if self.reverse { ranks.end - skip - take } else { ranks.start + skip };
         start..start + take
