@@ -443,10 +443,15 @@ fn text<'a>(name: &str, value: &'a OsStr) -> Result<&'a str, String> {
     value.to_str().ok_or_else(|| invalid(name, value))
 }
 
-/// A time to wait for a connection, all of the text; without an end it is as long as the system waits.
+/// A time to wait for a connection, all of the text; without an end it is as long as the system waits. Digits must be those of a double.
 fn timeout(value: &OsStr) -> Option<Duration> {
-    let seconds: f64 = value.to_str()?.parse().ok()?;
-    if seconds == f64::INFINITY { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
+    let text = value.to_str()?;
+    let seconds: f64 = text.parse().ok()?;
+    if seconds == f64::INFINITY && !text.contains(|c: char| c.is_ascii_digit()) {
+        Some(Duration::ZERO)
+    } else {
+        Duration::try_from_secs_f64(seconds).ok()
+    }
 }
 
 fn invalid(name: &str, value: &OsStr) -> String {

@@ -163,6 +163,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         ("-p x", "Invalid server port."),
         ("-p 65536", "Invalid server port."),
         ("-t -1", "Invalid connection timeout for -t."),
+        ("-t 1e400", "Invalid connection timeout for -t."),
         ("-x -X t", "Options -x and -X are mutually exclusive."),
         ("-2 -3", "Options -2 and -3 are mutually exclusive."),
         ("-4 -6", "Options -4 and -6 are mutually exclusive."),
