@@ -102,6 +102,23 @@ fn echo(command: &str) -> Option<String> {
 }
 
 #[test]
+fn of_the_tls_options_the_one_is_named_that_cannot_be_had() {
+    let server = Server::start(echo);
+    for (options, what) in [
+        (&["--cacert", "/no/such"][..], "Invalid CA Certificate File/Directory\n'/no/such': No such file or directory"),
+        (&["--insecure", "--cert", "/no/such", "--key", "/no/key"], "Invalid client certificate\n'/no/such': No such"),
+        (&["--insecure", "--key", "/no/key"], "Invalid private key\n--cert and --key must be given together"),
+        (&["--insecure", "--tls-ciphers", "none"], "Error while configuring ciphers\n"),
+        (&["--insecure", "--tls-ciphersuites", "none"], "Error while setting cypher suites\n"),
+    ] {
+        let done = server.cli(&[&["--tls"], options, &["PING"]].concat(), b"");
+        let expected = format!("Could not negotiate a TLS connection: {what}");
+        assert!(err(&done).starts_with(&expected), "{}", err(&done));
+        assert_eq!(done.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn a_command_on_the_command_line_is_run_and_its_reply_printed() {
     let server = Server::start(echo);
     let done = server.cli(&["list"], b"");

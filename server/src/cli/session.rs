@@ -14,6 +14,7 @@ use super::modes;
 use super::reply::Reply;
 use super::stop::{Stop, print};
 use super::sys::{self, Interest};
+use super::tls::Refused;
 
 /// A session.
 pub struct Session {
@@ -121,8 +122,10 @@ impl Session {
         match Connection::open(&target, self.options.connect_timeout, way, self.options.tls()) {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => {
-                if !quiet {
-                    eprintln!("Could not connect to Valkey at {target}: {}", reason(&error));
+                match error.get_ref().and_then(|cause| cause.downcast_ref::<Refused>()) {
+                    _ if quiet => {}
+                    Some(refused) => eprintln!("{refused}"),
+                    None => eprintln!("Could not connect to Valkey at {target}: {}", reason(&error)),
                 }
                 return Err(Stop::NotConnected);
             }
