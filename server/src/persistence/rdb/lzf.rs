@@ -12,6 +12,8 @@ const MAX_LITERAL: usize = 32;
 const MAX_DISTANCE: u32 = 1 << 13;
 const MAX_MATCH: usize = 264;
 const MIN_MATCH: usize = 3;
+/// Bytes of room that liblzf asks for before a match, and behind all but the last bytes: a text is compressed where it would be there.
+const MAX_RUN_END: usize = 4;
 /// No run of n bytes stands for more than this many times n bytes.
 const MAX_EXPANSION: usize = MAX_MATCH / 3;
 
@@ -85,10 +87,10 @@ impl Encoder {
                 length += 1;
             }
             put_literals(&input[literals_from..at], out);
-            put_match(distance, length, out);
-            if out.len() > end_limit {
+            if out.len() + MAX_RUN_END >= end_limit {
                 return false;
             }
+            put_match(distance, length, out);
             at += length;
             literals_from = at;
             // The end of the match is a likely beginning of the next one.
@@ -99,7 +101,8 @@ impl Encoder {
             }
         }
         let rest = &input[literals_from..];
-        if out.len() + rest.len() + rest.len().div_ceil(MAX_LITERAL) > end_limit {
+        let but_last = rest.len().saturating_sub(MIN_MATCH - 1);
+        if out.len() + but_last + but_last / MAX_LITERAL + MAX_RUN_END > end_limit {
             return false;
         }
         put_literals(rest, out);
@@ -244,6 +247,20 @@ mod tests {
             let small = compressed(&mut encoder, &text).expect("compressible");
             assert!(small.len() < text.len() / 2, "{} of {}", small.len(), text.len());
             assert_eq!(plain(&small, text.len()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_small_hyperloglog_is_compressed_where_liblzf_does_it() {
+        let mut encoder = Encoder::new();
+        for (registers, is_compressed) in [
+            (&b"\x80\x5b\x51\x84\x64\xac"[..], false),
+            (b"\x80\x44\x3c\x88\x58\xde\x80\x49\x24\x80\x45\x01\x84\x46\x32\x80\x48\x77\x88\x46\x0b", false),
+            (b"\x7f\xff", false),
+            (b"\0\0\0\0\0\0\x7f\xff", true),
+        ] {
+            let text = [b"HYLL\x01\0\0\0\0\0\0\0\0\0\0", registers].concat();
+            assert_eq!(compressed(&mut encoder, &text).is_some(), is_compressed, "{text:x?}");
         }
     }
 
