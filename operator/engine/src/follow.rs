@@ -24,7 +24,9 @@ impl<'a> Turn<'a> {
                 continue;
             }
             let member = record.members.iter().any(|m| m == name);
-            let Some(answer) = self.fresh(name) else {
+            // On the word of one that has gone since, it would be taken in again and parted with at each look, until that word is old.
+            let Some(answer) = self.fresh(name).filter(|_| member || !self.has_gone(record, name, primary, false))
+            else {
                 let what = if member { "does not answer" } else { "has not answered yet" };
                 self.say(ReasonCode::WaitingForAnswer, Some(name), format!("{name} {what}"));
                 continue;

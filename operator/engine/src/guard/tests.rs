@@ -108,3 +108,19 @@ fn a_set_whose_writes_are_not_answered_is_not_ready() {
     assert_eq!(ready(Durability::Sync, None), (Some(false), "WritesWait".to_owned()));
     assert_eq!(ready(Durability::Async, None).0, Some(true));
 }
+
+#[test]
+fn one_that_has_gone_is_not_taken_in_again_on_its_last_word() {
+    let memory = Memory { since_ms: Some(0), ..Memory::default() };
+    let mut seen = alone(Connection::Connected);
+    seen.spec.instances = 3;
+    let mut ended = instance(2, Role::Replica, Connection::Silent { since_ms: 9_900 });
+    ended.presence = Presence::Ended { uid: "uid-2".to_owned(), run_id: Some("run-2".to_owned()) };
+    seen.instances.push(ended);
+    seen.record.as_mut().unwrap().members.push("pair-2".to_owned());
+    let parted = decide(&seen, &memory).record.unwrap();
+    assert_eq!(parted.members, ["pair-0", "pair-1"]);
+    seen.record = Some(parted);
+    let next = decide(&seen, &memory).record;
+    assert!(next.as_ref().is_none_or(|record| record.members == ["pair-0", "pair-1"]), "{next:?}");
+}
