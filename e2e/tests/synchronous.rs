@@ -140,7 +140,12 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     // Who came to the next primary early was only kept waiting.
     assert!(early.read().unwrap().is_ok());
     tell(&replica, "SET k 2");
-    // Who comes now came to a replica, and stays.
+    // Nodes may still lead here whoever connects anew.
+    let mut late = primary.client().unwrap();
+    let refused = late.cmd(&["SET", "k", "4"]).unwrap();
+    assert!(refused.error().is_some_and(|error| error.starts_with("READONLY")), "{refused:?}");
+    assert!(late.read().is_err(), "its connection goes on");
+    // Who comes to read came to a replica, and stays.
     let mut reader = primary.client().unwrap();
     let wait = |reader: &mut Client| {
         let held = reader.ask(&["GET", "k"]).unwrap().text().unwrap();
@@ -149,6 +154,24 @@ fn a_write_during_a_move_is_refused_once_when_the_next_primary_serves_and_its_co
     valkey_repl_e2e::wait::until("the write at the replica", std::time::Duration::from_secs(10), || wait(&mut reader));
     tell(&primary, &format!("QUORUM DISMISS {first} 3"));
     wait(&mut reader).unwrap();
+}
+
+/// Of three instances the operator is no voter.
+#[test]
+fn a_write_during_a_move_waits_for_the_first_vote_of_a_replica() {
+    let ((primary, first), (replica, second)) = governed_pair();
+    let closed = 1_000_000;
+    tell(&primary, "SET k 1");
+    tell(&replica, &format!("QUORUM HOLD {second} 2"));
+    tell(&primary, "FAILOVER");
+    primary.wait_info("master_link_status", "up").unwrap();
+    tell(&replica, &format!("QUORUM PROMOTE {second} 2 2 {closed} {closed}"));
+    let mut early = replica.client().unwrap();
+    early.send(&["SET", "k", "2"]).unwrap();
+    tell(&primary, &format!("QUORUM FOLLOW {first} 2 127.0.0.1 {}", replica.port()));
+    tell(&replica, &format!("QUORUM GUARD {second} 3 ON 1 1"));
+    let answer = early.read().unwrap();
+    assert!(answer.is_ok(), "{answer:?}");
 }
 
 /// A start that ends at a wrong line would be the last one.

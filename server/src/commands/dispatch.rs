@@ -107,7 +107,9 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
         }
         return Err(CommandError::text(format!("REDIRECT {}", link.address())));
     }
-    if server.is_paused(effective) {
+    // Who is sent away hears so at once.
+    let leaves = client.flags.contains(ClientFlags::LEAVING);
+    if if leaves { server.is_stream_paused(effective) } else { server.is_paused(effective) } {
         return Ok(Outcome::Later);
     }
     // What a busy script works with stays as it is.
@@ -129,7 +131,12 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
     }
     let writes = effective.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
     if writes {
-        server.check_writable(effective)?;
+        if let Err(refused) = server.check_writable(effective) {
+            if server.is_misled(client) {
+                client.flags |= ClientFlags::LEAVING;
+            }
+            return Err(refused);
+        }
         if server.acks_needed() > 0 {
             // The answer waits until an offset is acknowledged: there must be one, also before the first replica.
             server.begin_stream();

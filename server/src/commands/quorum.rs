@@ -120,9 +120,9 @@ fn quorum_guard(ctx: &mut Ctx<'_>) -> CommandResult {
         (Some((votes, acks)), None) => Some(Guard { votes, acks, since_offset: offset }),
         (None, _) => None,
     };
-    if guard.is_none_or(|guard| guard.votes != CLOSED) {
-        ctx.server.end_hold();
-    }
+    // Votes are asked for at once: clients wait for them.
+    ctx.server.repl.quorum.ask_at_once();
+    ctx.server.end_hold_when_open();
     ctx.server.note_acknowledgement();
     ctx.reply().ok();
     Ok(())
@@ -142,7 +142,6 @@ fn quorum_dismiss(ctx: &mut Ctx<'_>) -> CommandResult {
     }
     let me = ctx.client.id;
     ctx.server.dismiss_former_clients(me);
-    ctx.server.end_hold();
     ctx.reply().ok();
     Ok(())
 }
@@ -163,6 +162,7 @@ fn quorum_vote(ctx: &mut Ctx<'_>) -> CommandResult {
         return Err(CommandError::fixed("STALE This instance is not the primary of that epoch"));
     }
     ctx.server.repl.quorum.operator_voted(token);
+    ctx.server.end_hold_when_open();
     ctx.reply().ok();
     Ok(())
 }

@@ -25,6 +25,7 @@ impl Server {
             log_notice!("Synchronization with replica {} succeeded", replica_name(client));
         }
         self.repl.quorum.replica_voted(client.id, offset);
+        self.end_hold_when_open();
     }
 
     /// Takes note that somebody acknowledged more, or that less is needed; see to it once in this turn.

@@ -9,6 +9,9 @@ use crate::server::pause::{Reason, Scope};
 
 /// How long writes wait at most: the operator's word may never come.
 const HOLD_MS: i64 = 1_000;
+/// For how long after a move clients may still be led to the instance that was primary: nodes take in what Services lead to once a second, and
+/// later when they are busy.
+const MISLED_MS: i64 = 10_000;
 
 impl Server {
     /// Has clients wait with their writes, for a second from now at most.
@@ -23,13 +26,31 @@ impl Server {
         }
     }
 
+    /// Lets clients go on once this primary accepts writes.
+    pub fn end_hold_when_open(&mut self) {
+        let timeout = self.config.primary_quorum_timeout;
+        if self.pauses.get(Reason::Move).is_some()
+            && self.is_primary()
+            && (timeout == 0 || self.repl.quorum.has_quorum(timeout))
+        {
+            self.end_hold();
+        }
+    }
+
+    /// Whether a client that wants to write here was probably led here as to the primary. Like those who came before the move it would stay,
+    /// and be refused for ever.
+    pub fn is_misled(&self, client: &Client) -> bool {
+        let moved = self.repl.former_clients.is_some() || self.now_ms() < self.repl.misleads_until_ms;
+        !self.is_primary() && self.repl.quorum.term > 0 && moved && client.kind() == "normal"
+    }
+
     /// From now on this is no primary: who is connected came to one.
     pub fn note_former_clients(&mut self) {
         self.repl.former_clients = Some(self.clients.next_id());
     }
 
     /// Ends the connections of those who came to a primary, apart from the one who asks for it. Where a write waits, that is when the hold has
-    /// ended.
+    /// ended. Those who come to write now wait for as long: if they were refused at once, they would be back at once.
     pub fn dismiss_former_clients(&mut self, except: ClientId) {
         let Some(first_after) = self.repl.former_clients.take() else { return };
         let is_former = |c: &&Client| c.id < first_after && c.id != except && c.kind() == "normal";
@@ -41,5 +62,8 @@ impl Server {
             client.flags |= if waits { ClientFlags::LEAVING } else { ClientFlags::CLOSE_AFTER_REPLY };
             self.clients.put_back(client);
         }
+        self.end_hold();
+        self.repl.misleads_until_ms = self.now_ms() + MISLED_MS;
+        self.hold_writes();
     }
 }

@@ -136,6 +136,8 @@ pub struct Replication {
     pub failover: Option<failover::Failover>,
     /// This was primary, and clients with numbers below this came then.
     pub former_clients: Option<ClientId>,
+    /// Unix time in ms until which clients may still be led here as to the primary.
+    pub misleads_until_ms: i64,
     /// The snapshot that is being sent to replicas straight from the child.
     pub transfer: Option<transfer::SocketTransfer>,
     /// The lease of a primary, and the operator's commands.
@@ -164,6 +166,7 @@ impl Replication {
             last_ping_ms: now_ms,
             failover: None,
             former_clients: None,
+            misleads_until_ms: 0,
             transfer: None,
             quorum: quorum::Quorum::default(),
             ask_for_acks: false,

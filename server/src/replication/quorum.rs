@@ -52,6 +52,9 @@ pub struct Quorum {
 /// More votes and replicas than anybody has: no write is accepted.
 pub const CLOSED: usize = 1_000_000;
 
+/// How often votes are asked for while there are too few: whoever has just been made primary waits for its first ones, and clients with it.
+const WITHOUT_QUORUM_MS: u64 = 50;
+
 /// Samples of written offsets that are kept.
 const SAMPLES: usize = 64;
 
@@ -136,6 +139,11 @@ impl Quorum {
         }
     }
 
+    /// Has votes asked for in this turn.
+    pub fn ask_at_once(&mut self) {
+        self.next_ask = 0;
+    }
+
     /// Forgets all votes: they were for another epoch.
     pub fn clear_votes(&mut self) {
         self.votes.clear();
@@ -190,7 +198,9 @@ impl Server {
         }
         let now = boottime_ms();
         if now >= self.repl.quorum.next_ask {
-            self.repl.quorum.next_ask = now + (timeout / 5).max(10);
+            let pause =
+                if self.repl.quorum.has_quorum(timeout) { timeout / 5 } else { (timeout / 5).min(WITHOUT_QUORUM_MS) };
+            self.repl.quorum.next_ask = now + pause.max(10);
             let known: Vec<ClientId> = self.repl.replicas.clone();
             self.repl.quorum.votes.retain(|voter, _| match voter {
                 Voter::Operator => true,

@@ -116,6 +116,7 @@ impl Server {
         self.close_link();
         self.repl.link = None;
         self.repl.former_clients = None;
+        self.repl.misleads_until_ms = 0;
         self.config.replicaof = None;
         self.restore_idle_stream();
         self.repl.own_keys.clear();

@@ -100,6 +100,10 @@ impl Server {
     /// Puts a client back that was read from, with what encryption has to do beyond that.
     fn finish_read(&mut self, mut client: Box<Client>) {
         client.query.give_back(&mut self.shared_query);
+        // All that it has sent was answered.
+        if client.flags.contains(ClientFlags::LEAVING) && !client.flags.contains(ClientFlags::POSTPONED) {
+            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+        }
         if let Some(stream) = &client.stream {
             if stream.wants_write() {
                 self.watch(&mut client, Interest::ReadWrite);
@@ -120,9 +124,6 @@ impl Server {
                 self.read(&mut client);
             }
             self.execute_input(&mut client);
-            if client.flags.contains(ClientFlags::LEAVING) && !client.flags.contains(ClientFlags::POSTPONED) {
-                client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
-            }
             self.finish_read(client);
         }
     }
