@@ -85,6 +85,14 @@ impl<'a> Turn<'a> {
             );
             return None;
         }
+        if self.now < self.spec.settled_at_ms {
+            let message = format!(
+                "{} is to hand over when nodes have taken in where the Services lead since a moment ago",
+                primary.name
+            );
+            self.say(ReasonCode::CannotMove, Some(&primary.name), message);
+            return None;
+        }
         self.event(false, "MoveBegan", format!("{} hands over to {}", primary.name, target.name));
         let mut eligible = vec![primary.clone()];
         eligible.extend(record.successors.iter().cloned());

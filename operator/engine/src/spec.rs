@@ -81,6 +81,8 @@ pub struct Spec {
     pub lineage_refresh_ms: Millis,
     /// How long clients' ways take to follow. The primary hands over so much after the move was recorded, and its clients find the next one at once.
     pub lead_ms: Millis,
+    /// From when on clients' ways follow as fast as that: they have just been changed, and no move is begun before.
+    pub settled_at_ms: Millis,
     /// How long a planned move may take before it is called off.
     pub move_timeout_ms: Millis,
     /// Whether a replica that may lack acknowledged writes may be promoted.
@@ -114,6 +116,7 @@ impl Default for Spec {
             max_lag_ms: 10_000,
             lineage_refresh_ms: 30_000,
             lead_ms: 0,
+            settled_at_ms: 0,
             move_timeout_ms: 30_000,
             stale_replica: StaleReplica::default(),
             unfenced_takeover: UnfencedTakeover::default(),

@@ -32,6 +32,7 @@ impl ValkeyReplication {
             max_lag_ms: ms(spec.failover.max_lag),
             lineage_refresh_ms: LINEAGE_REFRESH_MS,
             lead_ms: 0,
+            settled_at_ms: 0,
             move_timeout_ms: ms(spec.failover.switchover_timeout),
             stale_replica: spec.failover.stale_replica,
             unfenced_takeover: spec.failover.unfenced_takeover,

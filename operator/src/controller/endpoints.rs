@@ -1,6 +1,12 @@
 //! Writes the EndpointSlices behind `<name>-rw` and `<name>-ro`, in a task of its own: what comes next in a move does not wait for it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
@@ -10,6 +16,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 use tracing::Instrument;
+use valkey_repl_engine::observe::Millis;
 
 use super::{
     Shared,
@@ -35,6 +42,8 @@ const ECHO: Duration = Duration::from_secs(2);
 const VACANCY: Duration = Duration::from_secs(1);
 /// How long the primary's Service comes before all else while the primary moves.
 const FIRST: Duration = Duration::from_secs(1);
+/// How long after one change nodes may take for the next: `kube-proxy` takes in changes once a second.
+const SETTLE_MS: u64 = 1_100;
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,6 +62,8 @@ pub(super) struct Wanted {
 /// The Services of one resource, led where they are to lead by a task that ends when this is dropped.
 pub(super) struct Ways {
     wanted: watch::Sender<Option<Wanted>>,
+    /// When a Service was last led anew.
+    led_ms: Arc<AtomicU64>,
     /// Since when the primary moves.
     moves: Option<Instant>,
     task: JoinHandle<()>,
@@ -62,13 +73,23 @@ impl Ways {
     pub fn start(shared: &Arc<Shared>, key: &Key) -> Self {
         let (wanted, told) = watch::channel(None);
         let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
-        let task = shared.work.spawn(Writer::default().run(shared.clone(), told).instrument(span));
-        Self { wanted, moves: None, task }
+        let writer = Writer::default();
+        let led_ms = writer.led_ms.clone();
+        let task = shared.work.spawn(writer.run(shared.clone(), told).instrument(span));
+        Self { wanted, led_ms, moves: None, task }
     }
 
     /// Leads them there, and looks again whether they still do.
     pub fn lead(&self, wanted: Wanted) {
         self.wanted.send_replace(Some(wanted));
+    }
+
+    /// From when on nodes take in the next change as fast as they mostly do.
+    pub fn settled_at_ms(&self) -> Millis {
+        match self.led_ms.load(Ordering::Relaxed) {
+            0 => 0,
+            led_ms => led_ms + SETTLE_MS,
+        }
     }
 
     /// Whether nothing but the primary's Service is to be led anew for now.
@@ -92,6 +113,7 @@ struct Writer {
     /// Since when a Service should lead to nobody and leads to somebody.
     vacant: HashMap<String, Instant>,
     not_before: Option<Instant>,
+    led_ms: Arc<AtomicU64>,
 }
 
 struct Written {
@@ -177,6 +199,7 @@ impl Writer {
             Ok(slice) => {
                 let pods = servers.iter().map(|server| server.pod.as_str()).collect::<Vec<_>>().join(", ");
                 tracing::info!(service, epoch, "leads to [{pods}]");
+                self.led_ms.store(boottime_ms(), Ordering::Relaxed);
                 self.written.insert(
                     service.to_owned(),
                     Written { servers: servers.to_vec(), version: slice.resource_version(), at: Instant::now() },

@@ -74,3 +74,22 @@ fn clients_that_come_to_the_next_primary_early_are_kept_waiting() {
     let held = |c: &Command| matches!(c, Command::Hold { instance, .. } if instance == "pair-1");
     assert!(told(&seen).iter().any(held), "{:?}", told(&seen));
 }
+
+/// `kube-proxy` takes in changes once a second: clients of a move that follows at once on another change would be led astray for that long.
+#[test]
+fn no_move_begins_while_nodes_have_yet_to_take_in_where_services_lead() {
+    let mut seen = alone(Connection::Connected);
+    let follower = crate::turn::life("pair-1", seen.instances[1].answer.as_ref().unwrap());
+    let record = seen.record.as_mut().unwrap();
+    record.successors = vec![follower];
+    record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
+    change(&mut seen, 0, |primary| (primary.guard, primary.votes, primary.acks) = (true, 1, 1));
+    seen.spec.switchover = Some(crate::spec::Switchover { id: "any@1".to_owned(), to: None });
+    let moves = |seen: &Observation| {
+        decide(seen, &Memory::default()).record.is_some_and(|record| record.phase == Phase::Moving)
+    };
+    assert!(moves(&seen));
+    seen.spec.settled_at_ms = seen.now_ms + 400;
+    assert!(!moves(&seen));
+    assert!(seen.record.as_ref().is_some_and(|record| record.switchover_done.is_none()), "the wish stands");
+}

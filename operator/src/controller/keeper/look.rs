@@ -90,7 +90,7 @@ impl Keeper {
         };
         let primary = look.observation.record.as_ref().and_then(|record| record.primary.as_ref());
         let avoid = look.avoid(asked, primary.map(|life| life.name.as_str()));
-        let spec = Spec { lead_ms: LEAD_MS, ..resource.engine_spec(avoid) };
+        let spec = Spec { lead_ms: LEAD_MS, settled_at_ms: self.ways.settled_at_ms(), ..resource.engine_spec(avoid) };
         Look { observation: Observation { spec, ..look.observation }, ..look }
     }
 
