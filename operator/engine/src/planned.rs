@@ -153,8 +153,11 @@ impl<'a> Turn<'a> {
         over: bool,
         taken: Record,
     ) -> Option<Record> {
-        let undecided =
-            if answer.is_primary() { answer.asked_ms < heir.received_ms } else { answer.failover_in_progress };
+        let undecided = if answer.is_primary() {
+            answer.asked_ms < heir.received_ms
+        } else {
+            answer.failover_in_progress || !self.after_record(answer)
+        };
         if !self.rules.hold(Rule::Undone) {
             return Some(taken);
         }

@@ -93,3 +93,14 @@ fn no_move_begins_while_nodes_have_yet_to_take_in_where_services_lead() {
     assert!(!moves(&seen));
     assert!(seen.record.as_ref().is_some_and(|record| record.switchover_done.is_none()), "the wish stands");
 }
+
+#[test]
+fn a_move_is_not_called_off_by_an_operator_that_has_yet_to_hear_the_old_primary() {
+    let mut seen = handed_over();
+    // Another has just taken office, and asked both before it read what was under way; the next primary has answered again since.
+    seen.record_seen_ms = 9_990;
+    let heir = seen.instances[1].answer.as_mut();
+    heir.map(|heir| (heir.asked_ms, heir.received_ms) = (9_991, 9_992)).unwrap_or_default();
+    let decided = decide(&seen, &Memory::default()).record;
+    assert!(decided.as_ref().is_none_or(|record| record.why != Some(Why::CalledOff)), "{decided:?}");
+}
