@@ -25,6 +25,7 @@ use look::Look;
 use super::{
     Shared,
     apply::Error,
+    arrival::Arrival,
     builder::Built,
     endpoints::{Wanted, Ways},
     events,
@@ -48,8 +49,6 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long an operator that has just begun to ask leaves people what its predecessor told them of instances that it has not heard of yet.
 const INHERITED: Duration = Duration::from_secs(10);
-/// How long nodes mostly take until their Services lead elsewhere.
-const LEAD_MS: u64 = 75;
 /// The same, although they cannot be asked yet.
 const INHERITED_AT_MOST: Duration = Duration::from_secs(60);
 /// How often a status is written at most, apart from the record.
@@ -71,6 +70,7 @@ pub(super) struct Keeper {
     stored: Option<Stored>,
     orders: Orders,
     ways: Ways,
+    arrival: Arrival,
     withheld: Withheld,
     /// Pods that this operator deleted, by name: their uid.
     deleted: HashMap<String, String>,
@@ -114,6 +114,7 @@ impl Keeper {
             stored: None,
             orders: Orders::default(),
             ways,
+            arrival: Arrival::default(),
             deleted: HashMap::new(),
             told: Told::default(),
             statuses: Vec::new(),

@@ -26,6 +26,7 @@
 //! | `events` | events for people |
 
 mod apply;
+mod arrival;
 mod builder;
 mod desk;
 mod endpoints;

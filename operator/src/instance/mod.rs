@@ -9,6 +9,7 @@
 //! | `state` | an answer to `QUORUM STATE`, read |
 //! | `info` | an answer to `INFO`, read |
 //! | `setting` | whether a value is the one that was asked for |
+//! | `who` | which process answers at an address, such as that of a Service |
 //! | `resp` | the protocol |
 
 mod info;
@@ -17,6 +18,7 @@ pub(crate) mod resp;
 mod session;
 mod setting;
 mod state;
+mod who;
 mod wire;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration
 use valkey_repl_engine::observe::{Answer, Connection};
 
 pub use link::Link;
+pub(crate) use who::answers_at;
 
 /// The operator's own user on a server that has users: a wrong password of the clients' does not lock it out.
 pub const USER: &str = "valkey-operator";

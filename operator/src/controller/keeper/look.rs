@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use tokio::time::Instant;
 use valkey_repl_engine::{Connection, Decision, Explanation, Observation, Spec, explain};
 
-use super::{Keeper, LEAD_MS, now};
+use super::{Keeper, now};
 use crate::{
     api::ValkeyReplication,
     clock::boottime_ms,
@@ -90,7 +90,10 @@ impl Keeper {
         };
         let primary = look.observation.record.as_ref().and_then(|record| record.primary.as_ref());
         let avoid = look.avoid(asked, primary.map(|life| life.name.as_str()));
-        let spec = Spec { lead_ms: LEAD_MS, settled_at_ms: self.ways.settled_at_ms(), ..resource.engine_spec(avoid) };
+        let own = self.built.borrow().own.clone();
+        let record = look.observation.record.as_ref();
+        let lead_ms = self.arrival.lead_ms(&self.shared.client, names, record, own.as_ref(), &self.news);
+        let spec = Spec { lead_ms, settled_at_ms: self.ways.settled_at_ms(), ..resource.engine_spec(avoid) };
         Look { observation: Observation { spec, ..look.observation }, ..look }
     }
 
