@@ -83,6 +83,8 @@ bitflags! {
         const DEBUGS_IN_SYNC = 1 << 26;
         /// To be closed when the input that a pause held up has been answered.
         const LEAVING = 1 << 27;
+        /// On a place beyond `maxclients`, and has not shown yet that it is one of those whom these are for.
+        const UNPROVEN = 1 << 28;
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Clients {
     last_id: ClientId,
     /// Bytes of all but replicas and our primary.
     memory: usize,
+    /// Clients on places beyond `maxclients`, in the order they came.
+    pub reserved: Vec<ClientId>,
     /// Slots of clients with output to send.
     pub to_write: Vec<u32>,
     /// Slots of clients whose buffered input is to be taken up again.
@@ -88,6 +90,7 @@ impl Clients {
     /// Ends a [`take`](Self::take) by removing the client for good.
     pub fn discard(&mut self, client: &Client) {
         self.by_id.remove(&client.id);
+        self.reserved.retain(|id| *id != client.id);
         self.memory -= client.counted;
         self.freed.push(client.slot);
         self.deferred.retain(|(to, _)| *to != client.id);

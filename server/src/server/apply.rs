@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::commandlog::{Kind as LogKind, Rule};
+use super::reserve::files_beside_clients;
 use crate::config::{Config, Effect};
 use crate::data::limits::Limits;
 use crate::keyspace::{Keyspace, LazyFree};
@@ -35,12 +36,13 @@ impl Server {
                 }
             }
             Effect::Clients => {
-                let wanted = u64::from(self.config.maxclients) + 32;
+                let beside = files_beside_clients(&self.config);
+                let wanted = u64::from(self.config.maxclients) + beside;
                 let got = crate::sys::raise_file_limit(wanted);
                 if got < wanted {
                     return Err(format!(
                         "The operating system is not able to handle the specified number of clients, try with {}",
-                        got.saturating_sub(32)
+                        got.saturating_sub(beside)
                     ));
                 }
             }
@@ -76,7 +78,12 @@ impl Server {
                 let retired = self.scripting.flush_scripts();
                 self.free_retired(retired, true);
             }
-            Effect::SyncReplication | Effect::Quorum => self.note_acknowledgement(),
+            Effect::SyncReplication => self.note_acknowledgement(),
+            Effect::Quorum => {
+                // There may be places for clients beyond `maxclients` now.
+                crate::sys::raise_file_limit(u64::from(self.config.maxclients) + files_beside_clients(&self.config));
+                self.note_acknowledgement();
+            }
             // Read where they are used, or without an effect in this server (which the start says).
             _ => {}
         }

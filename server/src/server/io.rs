@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::reserve::TOO_MANY;
 use crate::client::{Client, ClientFlags};
 use crate::commands::dispatch::{Outcome, dispatch};
 use crate::net::listener::Kind;
@@ -49,16 +50,11 @@ impl Server {
     /// Makes a client of a new connection, unless there are too many or it comes from outside unprotected.
     fn admit(&mut self, stream: Stream) {
         self.stats.connections_received += 1;
-        let refusal: &[u8] = if self.clients.len() >= self.config.maxclients as usize {
-            b"-ERR max number of clients reached\r\n"
-        } else if self.refuses_outsiders() && !stream.is_local() {
-            DENIED
-        } else {
-            b""
-        };
-        if !refusal.is_empty() {
+        let full = self.clients.len() >= self.config.maxclients as usize;
+        let refused = self.refuses_outsiders() && !stream.is_local();
+        if refused || (full && !self.has_reserved_place()) {
             // The peer may be gone already.
-            let _ = stream.write(refusal);
+            let _ = stream.write(if full { TOO_MANY } else { DENIED });
             self.stats.rejected_connections += 1;
             return;
         }
@@ -66,6 +62,10 @@ impl Server {
         let id = self.clients.next_id();
         let mut client = Client::new(id, Some(stream), self.now_ms());
         self.set_default_user(&mut client);
+        if full {
+            client.flags |= ClientFlags::UNPROVEN;
+            self.clients.reserved.push(id);
+        }
         log_verbose!("Accepted {}", client.peer);
         self.register(client);
     }
@@ -210,6 +210,9 @@ impl Server {
             self.keyspace.db(client.db).prefetch(keys);
             self.batch_clock = Some(Instant::now());
             while let Some(argv) = query.current() {
+                if client.flags.contains(ClientFlags::UNPROVEN) && !self.admits_unproven(client, argv) {
+                    break 'requests;
+                }
                 // Nothing may come between the snapshot and the stream.
                 let unanswered = client.is_replica().then(|| client.reply.position());
                 if dispatch(self, client, argv) == Outcome::Later {
@@ -220,6 +223,9 @@ impl Server {
                     cut_off_replica(client);
                 }
                 after_request(client);
+                if client.flags.contains(ClientFlags::UNPROVEN) {
+                    self.note_proof(client);
+                }
                 self.end_caching_exception(client);
                 self.clients.take_messages(client);
                 if !client.flags.contains(ClientFlags::KNOWN) && !self.must_log_in(client) {

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod oom;
 pub mod pause;
 pub mod propagation;
+pub mod reserve;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;

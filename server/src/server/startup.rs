@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 
+use super::reserve::files_beside_clients;
 use super::timers::Timers;
 use super::{CommandLog, Loading, Pauses, Propagation, REDIS_VERSION, Server, Stats, VALKEY_VERSION};
 use crate::bio::Bio;
@@ -87,7 +88,7 @@ impl Server {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }
         announce(&config);
-        crate::sys::raise_file_limit(u64::from(config.maxclients) + 32);
+        crate::sys::raise_file_limit(u64::from(config.maxclients) + files_beside_clients(&config));
 
         let now = crate::sys::unix_ms();
         let text = |e: io::Error| e.to_string();
