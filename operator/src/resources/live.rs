@@ -35,6 +35,7 @@ const LIVE: &[&str] = &[
     "list-max-listpack-size",
     "loglevel",
     "lua-time-limit",
+    "maxclients",
     "maxmemory",
     "maxmemory-clients",
     "maxmemory-eviction-tenacity",
