@@ -184,6 +184,8 @@ fn a_line_for_the_configuration_file_can_be_tried_before_it_stands_there() {
         ("bind", "10.0.0.1 -::1"),
         ("save", "\"3600 1\""),
         ("latency-tracking-info-percentiles", "50 99"),
+        ("locale-collate", "C"),
+        ("locale-collate", "\"\""),
     ] {
         let answer = client.cmd(&["QUORUM", "TRY", directive, value]).unwrap();
         assert!(answer.is_ok(), "{directive} {value}: {answer:?}");
@@ -196,10 +198,27 @@ fn a_line_for_the_configuration_file_can_be_tried_before_it_stands_there() {
         ("nosuch", "1", "Bad directive"),
         ("include", "/etc/hostname", "Bad directive"),
         ("databases", "\"4", "Unbalanced quotes"),
+        ("locale-collate", "xx_XX.nowhere", "invalid locale name"),
     ] {
         let answer = client.cmd(&["QUORUM", "TRY", directive, value]).unwrap();
         assert!(answer.error().is_some_and(|error| error.contains(says)), "{directive} {value}: {answer:?}");
     }
     let now = client.cmd(&["CONFIG", "GET", "databases"]).unwrap();
     assert_eq!(now.field("databases").and_then(Reply::text).as_deref(), Some("8"), "nothing changed");
+}
+
+/// The line is right, but the data could not be loaded with it.
+#[test]
+fn fewer_databases_than_the_data_are_in_are_refused_before_they_stand_in_the_file() {
+    let server = Server::start(Program::Ours, &["databases 8"]).unwrap();
+    let mut client = server.client().unwrap();
+    assert!(client.line("SELECT 5").unwrap().is_ok());
+    assert!(client.line("SET k v").unwrap().is_ok());
+    let says = "ERR database 5 has keys: argument must be 6 or more";
+    for databases in ["1", "5"] {
+        assert_eq!(client.cmd(&["QUORUM", "TRY", "databases", databases]).unwrap().error(), Some(says));
+    }
+    assert!(client.line("QUORUM TRY databases 6").unwrap().is_ok());
+    assert!(client.line("FLUSHDB").unwrap().is_ok());
+    assert!(client.line("QUORUM TRY databases 5").unwrap().is_ok());
 }

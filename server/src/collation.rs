@@ -23,6 +23,23 @@ pub fn set_locale(name: &[u8]) -> bool {
     true
 }
 
+/// Whether the system has a locale. Takes nothing.
+pub fn has_locale(name: &[u8]) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the name ends with NUL; there is no locale that the new one is to be made of.
+    let made = unsafe { libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), std::ptr::null_mut()) };
+    if !made.is_null() {
+        // SAFETY: it was made here, and nobody uses it.
+        unsafe { libc::freelocale(made) };
+    }
+    !made.is_null()
+}
+
+/// What a start says of a locale that the system does not have.
+pub fn unknown(name: &[u8]) -> String {
+    format!("Failed to configure LOCALE for invalid locale name: '{}'.", String::from_utf8_lossy(name))
+}
+
 /// Compares two texts in the order of the locale. What that takes for the same stands in the order of its bytes.
 pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
     if BY_BYTES.load(Relaxed) {

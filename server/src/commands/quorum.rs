@@ -149,7 +149,8 @@ fn quorum_dismiss(ctx: &mut Ctx<'_>) -> CommandResult {
 
 fn quorum_try(ctx: &mut Ctx<'_>) -> CommandResult {
     let tried = config::try_line(ctx.arg(2), ctx.arg(3));
-    tried.map_err(|reason| CommandError::text(format!("ERR {reason}")))?;
+    let (directive, config) = tried.map_err(|reason| CommandError::text(format!("ERR {reason}")))?;
+    ctx.server.could_start(directive, &config).map_err(|why| CommandError::text(format!("ERR {why}")))?;
     ctx.reply().ok();
     Ok(())
 }

@@ -89,11 +89,14 @@ pub fn load(path: Option<&Path>, stdin: &[u8], options: &[u8]) -> Result<Loaded,
     Ok(loaded)
 }
 
-/// Whether a configuration file could have this directive with this value, which is the rest of its line. Opens and changes nothing.
-pub fn try_line(directive: &[u8], value: &[u8]) -> Result<(), Reason> {
+/// What a configuration file with only this line would say: the directive's own name, and the configuration. Its value is the rest of the
+/// line. Opens and changes nothing.
+pub fn try_line(directive: &[u8], value: &[u8]) -> Result<(&'static str, Config), Reason> {
     let directive = find(directive).ok_or("Bad directive or wrong number of arguments")?;
     let values = words::split(value).ok_or("Unbalanced quotes in configuration line")?;
-    Loader::default().set(directive, &values)
+    let mut loader = Loader::default();
+    loader.set(directive, &values)?;
+    Ok((directive.name, loader.loaded.config))
 }
 
 #[derive(Default)]

@@ -20,6 +20,7 @@ pub mod stats;
 pub mod timers;
 pub mod title;
 pub mod tls;
+pub mod trial;
 pub mod turn;
 pub mod users;
 

@@ -77,8 +77,7 @@ impl Server {
         }
         if !crate::collation::set_locale(&config.locale_collate) {
             if !config.locale_collate.is_empty() {
-                let name = String::from_utf8_lossy(&config.locale_collate);
-                return Err(format!("Failed to configure LOCALE for invalid locale name: '{name}'."));
+                return Err(crate::collation::unknown(&config.locale_collate));
             }
             log_warning!(
                 "Warning: Failed to configure LOCALE derived from the environment variables, using the default locale 'C'."
