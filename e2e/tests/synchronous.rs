@@ -222,3 +222,33 @@ fn fewer_databases_than_the_data_are_in_are_refused_before_they_stand_in_the_fil
     assert!(client.line("FLUSHDB").unwrap().is_ok());
     assert!(client.line("QUORUM TRY databases 5").unwrap().is_ok());
 }
+
+#[test]
+fn databases_that_the_append_only_file_has_are_needed_until_it_is_rewritten() {
+    let lines = |databases| [databases, "appendonly yes", "appendfsync always"];
+    let mut server = Server::start(Program::Ours, &lines("databases 8")).unwrap();
+    let mut client = server.client().unwrap();
+    for line in ["SET k mine", "SELECT 5", "SET k theirs", "FLUSHDB"] {
+        assert!(client.line(line).unwrap().is_ok(), "{line}");
+    }
+    let says = "ERR database 5 is in the append-only file until it is rewritten: argument must be 6 or more";
+    assert_eq!(client.line("QUORUM TRY databases 4").unwrap().error(), Some(says));
+
+    // Whoever does it nevertheless loses nothing of the other databases.
+    server.kill().unwrap();
+    server.configure(&lines("databases 4")).unwrap();
+    let why = server.launch().unwrap_err().to_string();
+    assert!(why.contains("it selects database 5, and this server has 4"), "{why}");
+    server.configure(&lines("databases 8")).unwrap();
+    server.launch().unwrap();
+    assert_eq!(server.line("GET k").unwrap().text().as_deref(), Some("mine"));
+    assert_eq!(server.line("QUORUM TRY databases 4").unwrap().error(), Some(says), "it is known from the file, too");
+
+    assert_eq!(server.line("BGREWRITEAOF").unwrap().error(), None);
+    server.wait_info("aof_rewrite_in_progress", "0").unwrap();
+    assert!(server.line("QUORUM TRY databases 4").unwrap().is_ok());
+    server.kill().unwrap();
+    server.configure(&lines("databases 4")).unwrap();
+    server.launch().unwrap();
+    assert_eq!(server.line("GET k").unwrap().text().as_deref(), Some("mine"));
+}

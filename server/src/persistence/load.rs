@@ -325,7 +325,9 @@ impl Sink for Loader<'_> {
     }
 
     fn select_db(&mut self, db: u64) -> Result<(), String> {
-        self.place.select(&self.server.keyspace, db)
+        self.place.select(&self.server.keyspace, db)?;
+        self.server.persistence.aof.selected.note(self.place.db);
+        Ok(())
     }
 
     fn resize(&mut self, keys: u64, expires: u64) {

@@ -103,6 +103,7 @@ impl Server {
             let number = db.to_string();
             encode_command(bytes, [&b"SELECT"[..], number.as_bytes()]);
             self.repl.stream_db = Some(db);
+            self.persistence.aof.selected.note(db);
         }
     }
 

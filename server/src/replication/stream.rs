@@ -156,6 +156,7 @@ impl Server {
     fn count_streamed(&mut self, wire: &[u8], in_transaction: bool, db: usize) {
         let Some(link) = &mut self.repl.link else { return };
         link.stream_db = db;
+        self.persistence.aof.selected.note(db);
         if in_transaction {
             link.transaction.extend_from_slice(wire);
         } else if link.transaction.is_empty() {

@@ -20,11 +20,16 @@ impl Server {
     }
 
     fn fit_into(&self, databases: usize) -> Result<(), String> {
-        match self.keyspace.dbs().iter().rposition(|db| !db.is_empty()) {
-            Some(last) if last >= databases => {
-                Err(format!("database {last} has keys: argument must be {} or more", last + 1))
-            }
-            _ => Ok(()),
+        let needed = |last: usize, why: &str| format!("database {last} {why}: argument must be {} or more", last + 1);
+        if let Some(last) = self.keyspace.dbs().iter().rposition(|db| !db.is_empty())
+            && last >= databases
+        {
+            return Err(needed(last, "has keys"));
         }
+        let aof = &self.persistence.aof;
+        if aof.is_on() && aof.selected.highest() >= databases {
+            return Err(needed(aof.selected.highest(), "is in the append-only file until it is rewritten"));
+        }
+        Ok(())
     }
 }

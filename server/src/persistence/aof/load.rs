@@ -256,6 +256,7 @@ impl Server {
             }
             let row = table::resolve(argv).map_err(|e| String::from_utf8_lossy(&e.error.0).into_owned())?;
             let name = row.command.name;
+            self.persistence.aof.selected.note_loaded(name, argv, self.keyspace.count())?;
             if client.transaction.is_some() && !matches!(name, "exec" | "multi" | "discard") {
                 let argv = argv.to_owned();
                 client.transaction.get_or_insert_default().queue.push((row, argv));

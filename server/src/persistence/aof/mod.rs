@@ -11,6 +11,7 @@
 //! | `rewrite` | a new base from a forked child |
 //! | `commands` | a data set as commands, for a base without RDB preamble; `stream`: a stream |
 //! | `load` | reading at start |
+//! | `selected` | the databases that they need |
 //! | `check` | is a file whole? |
 
 pub mod check;
@@ -18,6 +19,7 @@ pub mod commands;
 pub mod load;
 pub mod manifest;
 pub mod rewrite;
+pub mod selected;
 mod stream;
 pub mod write;
 
@@ -52,6 +54,8 @@ pub struct Aof {
     file_number: u64,
     /// Appended and not written yet.
     buffer: Vec<u8>,
+    /// See [`selected::Selected`].
+    pub selected: selected::Selected,
     /// The position that the end of the file and `buffer` stands for.
     tail: Option<(ReplId, u64)>,
     /// Offset up to which the file is written, and on disk.

@@ -148,6 +148,7 @@ impl Server {
         let gone = if keep_history { Vec::new() } else { next.forget_history(&dir) };
         next.store(&dir, &stem).map_err(|e| format!("writing the manifest: {e}"))?;
         aof.manifest = next;
+        aof.selected.rewritten();
         if aof.state == State::FirstRewrite {
             aof.state = State::On;
         }

@@ -156,6 +156,7 @@ impl Server {
         }
         aof.use_file(file);
         aof.rewrite_from = seq;
+        aof.selected.begin_file();
         aof.timestamps = timestamps;
         // A file goes on where the one before it ends, and where the snapshot ends that is written from now on.
         aof.tail = aof.tail.filter(|_| as_rdb);
@@ -166,6 +167,7 @@ impl Server {
             Some(link) => {
                 let db = link.stream_db.to_string();
                 let aof = &mut self.persistence.aof;
+                aof.selected.note(link.stream_db);
                 encode_command(&mut aof.buffer, [&b"SELECT"[..], db.as_bytes()]);
                 aof.annotate(self.repl.history.id, self.repl.history.offset);
                 aof.tail = Some((self.repl.history.id, self.repl.history.offset));
