@@ -538,3 +538,20 @@ fn what_replicaof_said_is_in_the_configuration_that_is_rewritten() {
     replica.launch().unwrap();
     assert_eq!(replica.info("role").unwrap(), "master");
 }
+
+/// What follows the choice of a database that is not there would change another one.
+#[test]
+fn a_replica_with_too_few_databases_ends_rather_than_write_elsewhere() {
+    let primary = Server::start(Program::Valkey91, &["databases 16"]).unwrap();
+    let mut replica = Server::start(Program::Ours, &["databases 4"]).unwrap();
+    replica.follow(&primary).unwrap();
+    replica.wait_info("master_link_status", "up").unwrap();
+    let mut client = primary.client().unwrap();
+    client.pipeline(&[vec!["SET", "k", "0"], vec!["SELECT", "9"], vec!["SET", "k", "9"]]).unwrap();
+    assert_eq!(replica.wait_until_ended().unwrap().code(), Some(1));
+    assert!(
+        replica.log().contains("writes to database 9, and this server has 4: see 'databases'"),
+        "{}",
+        replica.log()
+    );
+}

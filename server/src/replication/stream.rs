@@ -4,6 +4,7 @@ use super::link::Phase;
 use crate::client::{Client, ClientFlags};
 use crate::commands::{Flags, table};
 use crate::resp::argv::encode_command;
+use crate::resp::number::parse_i64;
 use crate::resp::{Argv, QueryBuf};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -97,6 +98,11 @@ impl Server {
                     // A command of the stream ended our being a replica.
                     None => break,
                 };
+                if name.eq_ignore_ascii_case(b"SELECT") && !self.has_database(argv) {
+                    self.exit = Some(1);
+                    client.flags |= ClientFlags::CLOSE_NOW;
+                    break;
+                }
                 crate::commands::dispatch::dispatch(self, client, argv);
                 self.count_streamed(query.current_wire(), in_transaction, client.db);
                 query.advance();
@@ -112,6 +118,20 @@ impl Server {
         if self.repl.quorum.take_ack_wanted() {
             self.send_ack();
         }
+    }
+
+    /// Whether there is the database that the stream selects. Without it, what follows would change another one.
+    fn has_database(&self, select: Argv<'_>) -> bool {
+        let number = (select.len() > 1).then(|| select.get(1));
+        let databases = self.keyspace.count();
+        let there = number.and_then(parse_i64).is_some_and(|db| usize::try_from(db).is_ok_and(|db| db < databases));
+        if !there {
+            log_warning!(
+                "FATAL: the primary writes to database {}, and this server has {databases}: see 'databases'. Exiting",
+                String::from_utf8_lossy(number.unwrap_or_default())
+            );
+        }
+        there
     }
 
     /// Whether a pause holds up this command of the stream, and with it all that follows. Our primary lives meanwhile.
