@@ -219,6 +219,35 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
         ),
         (json!({"auth": {"key": "pw"}}), "spec.auth.key 'pw' is a key in a Secret of yours, and none is named"),
         (json!({"persistence": {"savePoints": "60"}}), "spec.persistence.savePoints '60' must be pairs"),
+        (
+            json!({"persistence": {"savePoints": "99999999999999999999 1"}}),
+            "spec.persistence.savePoints '99999999999999999999 1' must be pairs",
+        ),
+        (json!({"persistence": {"savePoints": "0 0"}}), "spec.persistence.savePoints '0 0' must be pairs"),
+        (
+            json!({"replication": {"backlogSize": "999999999999gb"}}),
+            "spec.replication.backlogSize '999999999999gb' must be a number of bytes",
+        ),
+        (json!({"failover": {"maxLag": "000000000000000010s"}}), "spec.failover.maxLag '000000000000000010s' must be"),
+        (json!({"failover": {"maxLag": "999999999999999h"}}), "spec.failover.maxLag '999999999999999h' must be"),
+        (json!({"config": {"hz": "50\nport 1"}}), "spec.config has a value with a line break: write each directive"),
+        (
+            json!({"resources": {"requests": {"memroy": "1Gi"}}}),
+            "spec.resources.requests has a key that is no resource",
+        ),
+        (
+            json!({"resources": {"limits": {"memory": "1"}}}),
+            "spec.resources.limits: memory 1 is less than a server needs",
+        ),
+        (
+            json!({"podTemplate": {"topologySpreadConstraints": [
+                {"maxSkew": 0, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]}}),
+            "spec.podTemplate.topologySpreadConstraints has one with a maxSkew below 1",
+        ),
+        (
+            json!({"podTemplate": {"imagePullSecrets": ["my secret"]}}),
+            "spec.podTemplate.imagePullSecrets 'my secret' is no name of an object",
+        ),
     ] {
         let refused = kubectl.apply(&resource("bad", spec)).expect_err(says);
         assert!(refused.contains(says), "{refused}");

@@ -87,7 +87,21 @@ pub(super) fn rules() -> Vec<Rule> {
     let quotes = Rule::new(format!("self.all(k, string(self[k]).matches(r'{QUOTED}'))")).message(
         "spec.config has a value with a quote that is not closed, or with something right behind a closing one: a value is the rest of the directive's line",
     );
-    owned.chain([names, quotes]).collect()
+    let lines = Rule::new(r"self.all(k, !string(self[k]).matches('[\r\n]'))").message(
+        "spec.config has a value with a line break: write each directive under a key of its own, and its value in one line",
+    );
+    owned.chain([names, quotes, lines]).collect()
+}
+
+/// The field that a directive's value comes from.
+pub fn field(directive: &str) -> &'static str {
+    match directive {
+        "save" => "spec.persistence.savePoints",
+        "appendfsync" => "spec.persistence.aofFsync",
+        "repl-backlog-size" => "spec.replication.backlogSize",
+        "repl-diskless-sync" => "spec.replication.diskless",
+        _ => "spec.config",
+    }
 }
 
 /// The remedy for a directive that `spec.config` may not set.

@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use valkey_repl_engine::Durability;
 
-pub use config::{MAX_DIRECTIVES, OWNED, owned};
+pub use config::{MAX_DIRECTIVES, OWNED, field, owned};
 pub use pod::{PodTemplate, Resources, ServiceKind, ServiceTemplate, Services};
 pub use reduce::{ACCEPT_DATA_LOSS, SWITCHOVER};
 pub use replication::{Failover, Replication};

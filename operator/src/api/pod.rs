@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     Scalar,
-    rules::{MOST_LABELS, label_value, object_name, qualified_name, qualified_names, says, text},
+    rules::{DOMAIN, MOST_LABELS, NAME, label_value, object_name, qualified_name, qualified_names, says, text},
 };
 
 /// What the server's container asks for and may use at most.
@@ -21,11 +21,13 @@ pub struct Resources {
     /// What is reserved for it, such as `cpu: 500m` and `memory: 1Gi`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = MOST_RESOURCES, "additionalProperties" = amount("requests")))]
+    #[schemars(extend("x-kubernetes-validations" = [kinds("requests")]))]
     pub requests: BTreeMap<String, Scalar>,
     /// What it may not exceed. When a memory limit is set and `config.maxmemory` is not, three quarters of the limit
     /// become `maxmemory`: the rest is for replication buffers and for the copy that a snapshot makes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = MOST_RESOURCES, "additionalProperties" = amount("limits")))]
+    #[schemars(extend("x-kubernetes-validations" = [kinds("limits"), no_toy()]))]
     pub limits: BTreeMap<String, Scalar>,
 }
 
@@ -39,6 +41,32 @@ fn amount(field: &str) -> serde_json::Value {
     )));
     json!({"x-kubernetes-int-or-string": true, "maxLength": 32, "x-kubernetes-validations": [rule]})
 }
+
+/// What a container may ask for: what Kubernetes knows itself, and what others bring under a domain of theirs.
+fn kinds(field: &str) -> Rule {
+    let known = "k in ['cpu', 'memory', 'ephemeral-storage'] || k.startsWith('hugepages-')";
+    Rule::new(format!("self.all(k, {known} || k.matches('^{DOMAIN}/{NAME}$'))")).message(
+        format!(
+            "spec.resources.{field} has a key that is no resource of a container: write cpu, memory, ephemeral-storage, hugepages-2Mi or \
+             another size, or a name with a domain such as example.com/device"
+        )
+        .as_str(),
+    )
+}
+
+/// No server starts in less, and three quarters of one byte would be no limit at all.
+fn no_toy() -> Rule {
+    let limit = "string(self['memory'])";
+    Rule::new(format!(
+        "!('memory' in self) || !isQuantity({limit}) || quantity({limit}).compareTo(quantity('{LEAST_MEMORY}')) >= 0"
+    ))
+    .message(Message::Expression(format!(
+        "'spec.resources.limits: memory ' + {limit} + ' is less than a server needs to start: write {LEAST_MEMORY} or more, or leave it out'"
+    )))
+}
+
+/// The least limit of memory.
+const LEAST_MEMORY: &str = "8Mi";
 
 fn within_limit(what: &str) -> Rule {
     let (request, limit) = (format!("string(self.requests['{what}'])"), format!("string(self.limits['{what}'])"));
@@ -86,6 +114,7 @@ pub struct PodTemplate {
     pub affinity: Option<Affinity>,
     /// How the pods spread over zones and other domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_SPREADS, "x-kubernetes-validations" = spreads()))]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Priority class of the pods.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +126,10 @@ pub struct PodTemplate {
     pub service_account_name: Option<String>,
     /// Names of the Secrets that the image is pulled with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_LABELS, "items" = pull_secret(), "x-kubernetes-validations" = [
+        Rule::new("self.all(a, self.exists_one(b, b == a))")
+        .message("spec.podTemplate.imagePullSecrets names a Secret twice: name each once"),
+    ]))]
     pub image_pull_secrets: Vec<String>,
     /// How long an instance may take to write its last snapshot when it is told to stop, in seconds.
     #[schemars(range(min = 1, max = 3600))]
@@ -131,6 +164,41 @@ fn tolerations() -> Vec<Rule> {
             "with tolerationSeconds for another effect than NoExecute: remove them, or set effect to NoExecute",
         ),
     ]
+}
+
+/// The most constraints on how pods spread; the API server wants a bound to estimate what a rule costs.
+const MOST_SPREADS: u32 = 16;
+
+/// What a pod would be refused for.
+fn spreads() -> Vec<Rule> {
+    let rule = |holds: &str, message: &str| {
+        Rule::new(format!("self.all(t, {holds})"))
+            .message(format!("spec.podTemplate.topologySpreadConstraints has one {message}").as_str())
+    };
+    vec![
+        rule("t.maxSkew >= 1", "with a maxSkew below 1: write 1 or more, by how many pods domains may differ"),
+        rule(
+            "t.whenUnsatisfiable in ['DoNotSchedule', 'ScheduleAnyway']",
+            "with a whenUnsatisfiable that there is not: write DoNotSchedule or ScheduleAnyway",
+        ),
+        rule(
+            "t.topologyKey != ''",
+            "without a topologyKey: name a label of nodes, such as topology.kubernetes.io/zone or kubernetes.io/hostname",
+        ),
+        rule(
+            "!has(t.minDomains) || (t.minDomains >= 1 && t.whenUnsatisfiable == 'DoNotSchedule')",
+            "with a minDomains that means nothing: it must be 1 or more, and whenUnsatisfiable DoNotSchedule; or remove it",
+        ),
+        rule(
+            "['', 'Honor', 'Ignore'].exists(p, p == (has(t.nodeAffinityPolicy) ? t.nodeAffinityPolicy : '')) \
+             && ['', 'Honor', 'Ignore'].exists(p, p == (has(t.nodeTaintsPolicy) ? t.nodeTaintsPolicy : ''))",
+            "with a nodeAffinityPolicy or nodeTaintsPolicy that there is not: write Honor or Ignore, or leave it out",
+        ),
+    ]
+}
+
+fn pull_secret() -> serde_json::Value {
+    text(253, object_name("spec.podTemplate.imagePullSecrets"))
 }
 
 impl Default for PodTemplate {

@@ -23,9 +23,9 @@ pub struct Replication {
     pub durability: Option<Durability>,
     /// How much of the replication stream an instance remembers, so that a replica that was away for a while is served
     /// the missing part instead of everything. A number of bytes with an optional unit: k, kb, m, mb, g, gb.
-    #[schemars(length(max = 20), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^[1-9][0-9]{0,11}([kKmMgG][bB]?)?$')")
-        .message(says("spec.replication.backlogSize", "must be a number of bytes above zero, of at most 12 digits, with one of the units k, kb, m, mb, g, gb or none, such as 64mb")),
+    #[schemars(length(max = 64), extend("x-kubernetes-validations" = [
+        Rule::new("self.matches('^[1-9]([0-9]{0,11}([kKmM][bB]?)?|[0-9]{0,8}[gG][bB]?)$')")
+        .message(says("spec.replication.backlogSize", "must be a number of bytes above zero, with one of the units k, kb, m, mb, g, gb or none, such as 64mb; it may have at most 12 digits, and 9 before g and gb")),
     ]))]
     pub backlog_size: String,
     /// Send a full synchronisation straight to the sockets, with no file in between.
@@ -38,12 +38,21 @@ impl Default for Replication {
     }
 }
 
-/// What is a duration to a rule; anything else would end it with an error that names no field.
+/// What is a duration to a rule; anything else, and one of more nanoseconds than 63 bits hold, would end it with an error that names no field.
 macro_rules! is_duration {
     ($field:literal) => {
-        concat!($field, ".matches('^([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$')")
+        concat!(
+            "(",
+            $field,
+            ".size() <= 16 && ",
+            $field,
+            ".matches('^([0-9]{1,6}([.][0-9]+)?[smh]|[0-9]{1,12}([.][0-9]+)?[num]s)+$'))"
+        )
     };
 }
+
+/// The longest text of a duration that a rule gets to see. Beyond it the API server refuses the text without saying what it is.
+const LONGEST: u32 = 64;
 
 /// The rule of a duration with a least and a greatest value.
 fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
@@ -70,12 +79,12 @@ fn between(field: &str, least: &str, greatest: &str, example: &str) -> Rule {
 pub struct Failover {
     /// How long an instance may be silent before it counts as gone. A closed connection is noticed at once and does not
     /// wait for this. Between 500ms and 60s.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("detectionTimeout", "500ms", "60s", "3s")]))]
+    #[schemars(length(max = LONGEST), extend("x-kubernetes-validations" = [between("detectionTimeout", "500ms", "60s", "3s")]))]
     pub detection_timeout: Duration,
     /// How long the votes of a majority let a primary accept writes: one that hears of nobody for this long refuses
     /// them, and no other is let in before. Between 1s and 60s. Not for stock images. It cannot be lowered: an instance
     /// that runs with the old one would be given up on too early.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [
+    #[schemars(length(max = LONGEST), extend("x-kubernetes-validations" = [
         between("quorumTimeout", "1s", "60s", "5s"),
         Rule::new(concat!("!", is_duration!("self"), " || duration(self) >= duration(oldSelf)"))
             .message(Message::Expression(
@@ -86,7 +95,7 @@ pub struct Failover {
     pub quorum_timeout: Duration,
     /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and
     /// the old primary goes on. Between 1s and 5m.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("switchoverTimeout", "1s", "5m", "10s")]))]
+    #[schemars(length(max = LONGEST), extend("x-kubernetes-validations" = [between("switchoverTimeout", "1s", "5m", "10s")]))]
     pub switchover_timeout: Duration,
     /// Whether a replica that is known to be behind may become primary when the primary is proven dead. `Allow` trades
     /// the writes that it lacks for being up again; only with `durability: Async`. `Refuse` waits for the primary or
@@ -94,7 +103,7 @@ pub struct Failover {
     pub stale_replica: StaleReplica,
     /// Under `durability: Async`, how far behind in time a replica may be and still take over without being asked for.
     /// Between 1s and 5m.
-    #[schemars(length(max = 16), extend("x-kubernetes-validations" = [between("maxLag", "1s", "5m", "10s")]))]
+    #[schemars(length(max = LONGEST), extend("x-kubernetes-validations" = [between("maxLag", "1s", "5m", "10s")]))]
     pub max_lag: Duration,
     /// With `flavor: Stock`, when the primary is taken over from. `OnDeath`: only when it is proven dead. `OnSilence`:
     /// also when it has been silent for `detectionTimeout`; if it is alive, it goes on taking writes, which are lost

@@ -48,8 +48,8 @@ pub(super) fn object_name(field: &str) -> Rule {
 /// The most labels or annotations of one kind; the API server wants a bound to estimate what a rule costs.
 pub(super) const MOST_LABELS: u32 = 64;
 
-const NAME: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?";
-const DOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+pub(super) const NAME: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?";
+pub(super) const DOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 
 /// The keys of labels, annotations and what else is called the same way. They have no bound, so that the message cannot hold them.
 pub(super) fn qualified_names(field: &str) -> Rule {

@@ -41,7 +41,7 @@ impl JsonSchema for Scalar {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Applies to text alone: one line, and a length that the cost of a rule can be estimated from.
-        json_schema!({"x-kubernetes-int-or-string": true, "pattern": "^[^\\r\\n]*$", "maxLength": 1024})
+        // Applies to text alone: a length that the cost of a rule can be estimated from.
+        json_schema!({"x-kubernetes-int-or-string": true, "maxLength": 1024})
     }
 }

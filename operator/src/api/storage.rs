@@ -18,7 +18,7 @@ use super::rules::{object_name, says};
 pub struct Storage {
     /// Size of the volume claim of each instance. It may grow, when the storage class can expand volumes; it cannot
     /// shrink. A good size is three times the memory limit: the data set, the next snapshot and a log.
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 64))]
     #[schemars(extend("x-kubernetes-validations" = [
         Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
         .message(says("spec.storage.size", "must be an amount above zero such as 10Gi")),
@@ -64,8 +64,8 @@ pub struct Persistence {
     pub rdb: bool,
     /// When a snapshot is written: pairs of seconds and the least number of changes, as in the `save` directive.
     #[schemars(length(max = 200), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^[0-9]+ [0-9]+( [0-9]+ [0-9]+)*$')")
-        .message(says("spec.persistence.savePoints", "must be pairs of seconds and changes such as 3600 1 300 100; to write no snapshot set rdb to false")),
+        Rule::new("self.matches('^0*[1-9][0-9]* [0-9]+( 0*[1-9][0-9]* [0-9]+)*$') && self.split(' ').all(n, n.size() <= 10 && int(n) <= 2147483647)")
+        .message(says("spec.persistence.savePoints", "must be pairs of seconds and changes such as 3600 1 300 100, with seconds of 1 or more and no number above 2147483647; to write no snapshot set rdb to false")),
     ]))]
     pub save_points: String,
     /// Log each write to an append-only file as well.

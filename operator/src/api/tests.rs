@@ -89,7 +89,7 @@ fn an_amount_that_is_none_is_refused_where_it_stands() {
         assert!(message.contains(&format!("spec.resources.{field} has 'lots', which is no amount")), "{message}");
         resource(json!({"resources": {field: {"memory": "1.5Gi", "cpu": 2}}})).check().unwrap();
     }
-    for size in ["64Mi", "0", "-1", "x", ""] {
+    for size in ["64Mi", "0", "-1", "x", "", "999999999999gb", "9999999999G", "9223372036854775808"] {
         let message = refusal(json!({"replication": {"backlogSize": size}}));
         assert!(
             message.contains(&format!("spec.replication.backlogSize '{size}' must be"))
@@ -97,7 +97,33 @@ fn an_amount_that_is_none_is_refused_where_it_stands() {
             "{message}"
         );
     }
-    resource(json!({"replication": {"backlogSize": "1gb"}})).check().unwrap();
+    for size in ["1gb", "999999999gb", "999999999999mb", "999999999999"] {
+        resource(json!({"replication": {"backlogSize": size}})).check().unwrap();
+    }
+}
+
+#[test]
+fn save_points_that_no_server_takes_are_refused() {
+    for points in ["99999999999999999999 1", "0 0", "0 1", "00 1", "60 2147483648", "60 1 0 1", "60 1 300", "60  1", ""]
+    {
+        let message = refusal(json!({"persistence": {"savePoints": points}}));
+        assert!(
+            message.contains(&format!("spec.persistence.savePoints '{points}' must be pairs of seconds and changes"))
+                && message.contains("to write no snapshot set rdb to false"),
+            "{message}"
+        );
+    }
+    for points in ["1 0", "3600 1 300 100 60 10000", "2147483647 2147483647", "060 01"] {
+        resource(json!({"persistence": {"savePoints": points}})).check().unwrap();
+    }
+}
+
+#[test]
+fn a_value_of_more_than_one_line_is_refused() {
+    for value in ["50\nrequirepass open", "50\r", "\n"] {
+        let message = refusal(json!({"config": {"hz": value}}));
+        assert!(message.contains("spec.config has a value with a line break: write each directive under"), "{message}");
+    }
 }
 
 #[test]
@@ -127,6 +153,7 @@ fn timeouts_have_bounds_and_detection_is_not_slower_than_the_lease() {
         (json!({"quorumTimeout": "2m"}), "quorumTimeout '120s' must be a duration from 1s to 60s"),
         (json!({"switchoverTimeout": "6m"}), "switchoverTimeout '360s' must be a duration from 1s to 5m"),
         (json!({"detectionTimeout": "-1s"}), "detectionTimeout '-1s' must be a duration from 500ms"),
+        (json!({"maxLag": "9999999h"}), "maxLag '35999996400s' must be a duration from 1s to 5m"),
         (json!({"detectionTimeout": "10s"}), "detectionTimeout (10s) may not exceed quorumTimeout (5s)"),
     ] {
         let message = refusal(json!({"failover": failover}));
@@ -193,6 +220,13 @@ fn the_operators_own_labels_cannot_be_overridden() {
 #[test]
 fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
     let resources = json!({"requests": {"memory": "2Gi", "cpu": 1}, "limits": {"memory": "1Gi", "cpu": "1500m"}});
+    let zone =
+        json!({"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"});
+    let spread = |with: serde_json::Value| {
+        let mut spread = zone.clone();
+        with.as_object().unwrap().iter().for_each(|(field, value)| spread[field] = value.clone());
+        json!({"podTemplate": {"topologySpreadConstraints": [spread]}})
+    };
     let toleration = |t: serde_json::Value| json!({"podTemplate": {"tolerations": [t]}});
     for (spec, says) in [
         (json!({"resources": resources}), "spec.resources.requests: memory 2Gi is more than its limit of 1Gi: lower"),
@@ -224,13 +258,51 @@ fn what_a_stateful_set_would_be_refused_for_is_refused_where_it_stands() {
         (toleration(json!({"value": "b"})), "without a key"),
         (toleration(json!({"key": "a", "effect": "Never"})), "an effect that there is not"),
         (toleration(json!({"key": "a", "tolerationSeconds": 5})), "tolerationSeconds for another effect"),
+        (
+            json!({"resources": {"requests": {"memroy": "1Gi"}}}),
+            "spec.resources.requests has a key that is no resource of a container: write cpu, memory",
+        ),
+        (json!({"resources": {"limits": {"CPU": 1}}}), "spec.resources.limits has a key that is no resource"),
+        (json!({"resources": {"limits": {"a b/c": 1}}}), "spec.resources.limits has a key that is no resource"),
+        (
+            json!({"resources": {"limits": {"memory": 1}}}),
+            "spec.resources.limits: memory 1 is less than a server needs to start: write 8Mi or more, or leave it out",
+        ),
+        (spread(json!({"maxSkew": 0})), "with a maxSkew below 1: write 1 or more"),
+        (
+            spread(json!({"whenUnsatisfiable": "Never"})),
+            "with a whenUnsatisfiable that there is not: write DoNotSchedule",
+        ),
+        (spread(json!({"topologyKey": ""})), "without a topologyKey: name a label of nodes"),
+        (spread(json!({"minDomains": 0})), "with a minDomains that means nothing"),
+        (
+            spread(json!({"minDomains": 2, "whenUnsatisfiable": "ScheduleAnyway"})),
+            "with a minDomains that means nothing",
+        ),
+        (
+            spread(json!({"nodeTaintsPolicy": "Maybe"})),
+            "with a nodeAffinityPolicy or nodeTaintsPolicy that there is not",
+        ),
+        (
+            json!({"podTemplate": {"imagePullSecrets": ["my secret"]}}),
+            "spec.podTemplate.imagePullSecrets 'my secret' is no name of an object",
+        ),
+        (
+            json!({"podTemplate": {"imagePullSecrets": ["mine", "mine"]}}),
+            "spec.podTemplate.imagePullSecrets names a Secret twice",
+        ),
     ] {
         let message = refusal(spec);
         assert!(message.contains(says), "{says}: {message}");
     }
     let fine = json!({
-        "resources": {"requests": {"memory": "1Gi", "cpu": 1}, "limits": {"memory": "1024Mi", "cpu": "1"}},
+        "resources": {"requests": {"memory": "1Gi", "cpu": 1, "example.com/device": 1}, "limits": {"memory": "1024Mi", "cpu": "1"}},
         "podTemplate": {
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2},
+                {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "nodeTaintsPolicy": "Honor"},
+            ],
+            "imagePullSecrets": ["mine", "yours"],
             "labels": {"example.com/team": "shop", "empty": ""},
             "tolerations": [{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}],
         },
