@@ -1,5 +1,7 @@
 //! What status says to people, and when it is worth a write. Pure.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -10,7 +12,7 @@ use valkey_repl_engine::{
 };
 
 use crate::{
-    api::{ACCEPT_DATA_LOSS, InstanceStatus, ValkeyReplicationStatus},
+    api::{self, ACCEPT_DATA_LOSS, InstanceStatus, ValkeyReplicationStatus},
     instance::Seen,
 };
 
@@ -186,14 +188,16 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
         condition.message = format!("{} ({})", condition.message, unheard.join("; "));
     }
     let other =
-        facts.instances.iter().zip(facts.seen).find_map(|(instance, seen)| Some((&instance.name, unset(seen)?)));
-    if let (Some((name, what)), Some(degraded)) =
+        facts.instances.iter().zip(facts.seen).find_map(|(instance, seen)| Some((&instance.name, seen, unset(seen)?)));
+    if let (Some((name, seen, what)), Some(degraded)) =
         (other, conditions.iter_mut().find(|condition| condition.type_ == "Degraded" && condition.status == "False"))
     {
         degraded.status = "True".into();
         degraded.reason = "ConfigNotTaken".into();
+        let fields: BTreeSet<&str> = seen.unset.keys().map(|directive| api::field(directive)).collect();
         degraded.message = format!(
-            "{name}: {what}; correct it in spec.config: it is not in the file that servers start from, and nothing is restarted for a new template until then"
+            "{name}: {what}; correct it in {}: it is not in the file that servers start from, and nothing is restarted for a new template until then",
+            Vec::from_iter(fields).join(" and ")
         );
     }
     for condition in &mut conditions {
@@ -343,13 +347,26 @@ mod tests {
             message: String::new(),
         };
         let decision = Decision { conditions: vec![degraded], ..Decision::default() };
-        let status = status(None, Some(record()), &decision, &facts(&[instance("pair-0")], &seen, 1));
-        assert_eq!(status.instances[0].problem.as_deref(), Some("hz is not set: it runs with 10"));
-        assert!(status.instances[0].reachable);
+        let first = status(None, Some(record()), &decision, &facts(&[instance("pair-0")], &seen, 1));
+        assert_eq!(first.instances[0].problem.as_deref(), Some("hz is not set: it runs with 10"));
+        assert!(first.instances[0].reachable);
         assert_eq!(
-            (status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()),
+            (first.conditions[0].status.as_str(), first.conditions[0].reason.as_str()),
             ("True", "ConfigNotTaken")
         );
+        let says = |directive: &str| {
+            let seen = Seen { unset: [(directive.to_owned(), "ERR".to_owned())].into(), ..seen[0].clone() };
+            status(None, Some(record()), &decision, &facts(&[instance("pair-0")], &[seen], 1)).conditions[0]
+                .message
+                .clone()
+        };
+        for (directive, field) in [
+            ("hz", "spec.config"),
+            ("save", "spec.persistence.savePoints"),
+            ("repl-backlog-size", "spec.replication.backlogSize"),
+        ] {
+            assert!(says(directive).contains(&format!("correct it in {field}: ")), "{}", says(directive));
+        }
     }
 
     #[test]

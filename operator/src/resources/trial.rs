@@ -42,23 +42,36 @@ pub fn accepted(
 ) -> ValkeyReplication {
     let mut accepted = resource.clone();
     let Some(standing) = standing else { return accepted };
-    for (directive, value) in &resource.spec.config {
+    // What stands instead of a value that is held back.
+    let kept = |directive: &str, value: &str| {
         let stands = line(standing, directive);
-        if stands == Some(written(value).as_str()) || verdict.takes(directives, directive) {
-            continue;
+        (stands != Some(value) && !verdict.takes(directives, directive)).then_some(stands)
+    };
+    for (directive, value) in &resource.spec.config {
+        match kept(directive, &written(value)) {
+            Some(Some(value)) => drop(accepted.spec.config.insert(directive.clone(), value.into())),
+            Some(None) => drop(accepted.spec.config.remove(directive)),
+            None => {}
         }
-        match stands {
-            Some(value) => drop(accepted.spec.config.insert(directive.clone(), value.into())),
-            None => drop(accepted.spec.config.remove(directive)),
-        }
+    }
+    let (persistence, replication) = (&mut accepted.spec.persistence, &mut accepted.spec.replication);
+    if let Some(Some(points)) = kept("save", &persistence.save_points).filter(|_| persistence.rdb) {
+        persistence.rdb = points != NOTHING;
+        points.clone_into(&mut persistence.save_points);
+    }
+    if let Some(Some(size)) = kept("repl-backlog-size", &replication.backlog_size) {
+        size.clone_into(&mut replication.backlog_size);
     }
     accepted
 }
 
+/// A value of no words, as it stands in the file.
+const NOTHING: &str = "\"\"";
+
 /// A value as it stands in the file.
 pub(super) fn written(value: &Scalar) -> String {
     let value = value.to_string();
-    if value.is_empty() { "\"\"".to_owned() } else { value }
+    if value.is_empty() { NOTHING.to_owned() } else { value }
 }
 
 /// What a directive is set to in a file.
@@ -102,6 +115,19 @@ mod tests {
         let file = file(typo, &refusing("maxmemory"), Some(&good));
         assert_eq!(lines(&file, "maxmemory"), ["maxmemory 1gb"], "what stands is kept");
         assert_eq!(lines(&file, "hz"), ["hz 50"], "what was taken is written");
+    }
+
+    #[test]
+    fn what_has_a_field_of_its_own_is_on_trial_as_well() {
+        let good = file(json!({}), &Verdict::default(), None);
+        let points = json!({"persistence": {"savePoints": "99999999999999999999 1"}});
+        assert_eq!(file(points.clone(), &refusing("save"), Some(&good)), good);
+        assert_ne!(file(points.clone(), &taking(), Some(&good)), good);
+        let none = file(json!({"persistence": {"rdb": false}}), &refusing("save"), Some(&good));
+        assert_eq!(lines(&none, "save"), ["save \"\""], "it is not asked for");
+        assert_eq!(file(points, &refusing("save"), Some(&none)), none);
+        let backlog = json!({"replication": {"backlogSize": "999999999999gb"}});
+        assert_eq!(file(backlog, &refusing("repl-backlog-size"), Some(&good)), good);
     }
 
     #[test]
