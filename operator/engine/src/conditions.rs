@@ -89,7 +89,8 @@ impl Turn<'_> {
         let serving = record.and_then(|r| self.serving(r));
         let writable = serving.as_ref().is_some_and(|(_, a)| a.fence.as_ref().is_none_or(|f| f.writable));
         let hold = self.reasons.iter().find(|r| r.code.holds());
-        let first = self.reasons.first();
+        // That all is as it should be is no reason for what is not.
+        let first = self.reasons.first().filter(|r| r.code != ReasonCode::Steady);
         let waits = record.zip(serving.as_ref()).and_then(|(r, (_, a))| self.why_writes_wait(r, a));
         let ready = writable && endpoints.rw.is_some() && waits.is_none();
         let unknown = serving.is_none() && record.is_some_and(|r| r.phase.serves() && endpoints.rw.is_some());
@@ -107,20 +108,30 @@ impl Turn<'_> {
             message,
         };
         let name = endpoints.rw.as_deref().unwrap_or("nobody");
-        vec![
-            match (ready, unknown, waits) {
-                (true, ..) => make(ConditionKind::Ready, Some(true), "Serving", format!("{name} accepts writes")),
-                (_, true, _) => {
-                    make(ConditionKind::Ready, None, "PrimaryUnreachable", told("the primary does not answer"))
-                }
-                (.., Some(why)) if writable => make(ConditionKind::Ready, Some(false), "WritesWait", why),
-                _ => make(
-                    ConditionKind::Ready,
-                    Some(false),
-                    first.map_or("NoPrimary", |r| r.code.as_str()),
-                    told("nobody accepts writes"),
+        let serves = serving.is_some() && endpoints.rw.is_some();
+        let readiness = match (ready, unknown, waits) {
+            (true, ..) => make(ConditionKind::Ready, Some(true), "Serving", format!("{name} accepts writes")),
+            (_, true, _) => make(ConditionKind::Ready, None, "PrimaryUnreachable", told("the primary does not answer")),
+            (.., Some(why)) if writable => make(ConditionKind::Ready, Some(false), "WritesWait", why),
+            _ if first.is_none() && serves => make(
+                ConditionKind::Ready,
+                Some(false),
+                ReasonCode::WaitingForGuard.as_str(),
+                format!(
+                    "{name} is primary and accepts no writes until the votes that its guard asks for have reached it"
                 ),
-            },
+            ),
+            _ => make(
+                ConditionKind::Ready,
+                Some(false),
+                first.map_or("NoPrimary", |r| r.code.as_str()),
+                told("nobody accepts writes"),
+            ),
+        };
+        // What keeps it from being ready is what is waited for.
+        let awaited = (!ready).then(|| (readiness.reason.clone(), readiness.message.clone()));
+        vec![
+            readiness,
             match moving {
                 true => make(ConditionKind::Progressing, Some(hold.is_none()), phase.as_str(), told("under way")),
                 false if self.spec.paused => make(
@@ -130,7 +141,10 @@ impl Turn<'_> {
                     "spec.paused: nothing is moved, mended or restarted, whatever is asked for; only votes are sent"
                         .to_owned(),
                 ),
-                false => make(ConditionKind::Progressing, Some(false), "Steady", "nothing is under way".to_owned()),
+                false => match awaited {
+                    Some((reason, message)) => make(ConditionKind::Progressing, Some(hold.is_none()), &reason, message),
+                    None => make(ConditionKind::Progressing, Some(false), "Steady", "nothing is under way".to_owned()),
+                },
             },
             match (short || weaker || !ready, unfenced) {
                 (true, _) if short || !ready => make(

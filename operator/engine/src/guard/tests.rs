@@ -1,5 +1,5 @@
 use crate::decide;
-use crate::decision::ConditionKind;
+use crate::decision::{Condition, ConditionKind};
 use crate::election::tests::{HISTORY, restarted};
 use crate::memory::Memory;
 use crate::observe::{
@@ -79,25 +79,55 @@ fn what_is_told_together_with_a_record_is_of_that_record() {
     assert_eq!((degraded.status, degraded.reason.as_str()), (Some(true), "TooFewSuccessors"));
 }
 
+fn condition(seen: &Observation, kind: ConditionKind) -> Condition {
+    let decision = decide(seen, &Memory::default());
+    decision.conditions.into_iter().find(|condition| condition.kind == kind).unwrap()
+}
+
+/// `pair-0` serves, its guard as recorded, with nothing more to be done.
+fn settled() -> Observation {
+    let mut seen = alone(Connection::Connected);
+    let record = seen.record.as_mut().unwrap();
+    record.successors = vec![Life { name: "pair-1".to_owned(), uid: "uid-1".to_owned(), run_id: "run-1".to_owned() }];
+    record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
+    let address = seen.instances[1].address.clone();
+    let primary = seen.instances[0].answer.as_mut().unwrap();
+    primary
+        .fence
+        .iter_mut()
+        .for_each(|fence| (fence.guard, fence.votes, fence.acks, fence.writable) = (true, 1, 1, true));
+    primary.replicas = vec![Attached { address, online: true, ack_offset: 1_000, lag_ms: 900 }];
+    seen
+}
+
+#[test]
+fn nothing_is_said_to_be_as_it_should_be_beside_what_is_not() {
+    let mut seen = settled();
+    assert_eq!(condition(&seen, ConditionKind::Ready).status, Some(true));
+    assert_eq!(condition(&seen, ConditionKind::Progressing).reason, "Steady");
+    // The votes are late, and nothing else is amiss.
+    seen.instances[0].answer.iter_mut().flat_map(|answer| &mut answer.fence).for_each(|fence| fence.writable = false);
+    assert_eq!(decide(&seen, &Memory::default()).reasons[0].code, crate::ReasonCode::Steady);
+    for kind in [ConditionKind::Ready, ConditionKind::Progressing, ConditionKind::Degraded] {
+        let told = condition(&seen, kind);
+        assert_eq!(told.status, Some(kind != ConditionKind::Ready), "{told:?}");
+        assert!(!told.message.contains("as it should be") && told.reason != "Steady", "{told:?}");
+    }
+    let progressing = condition(&seen, ConditionKind::Progressing);
+    assert_eq!(progressing.reason, "WaitingForGuard");
+    assert!(progressing.message.contains("pair-0 is primary and accepts no writes until the votes"), "{progressing:?}");
+}
+
 #[test]
 fn a_set_whose_writes_are_not_answered_is_not_ready() {
     let ready = |durability, lag_ms: Option<u64>| {
-        let mut seen = alone(Connection::Connected);
+        let mut seen = settled();
         seen.spec.durability = durability;
-        let record = seen.record.as_mut().unwrap();
-        record.successors =
-            vec![Life { name: "pair-1".to_owned(), uid: "uid-1".to_owned(), run_id: "run-1".to_owned() }];
-        record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
         let address = seen.instances[1].address.clone();
         let primary = seen.instances[0].answer.as_mut().unwrap();
-        primary
-            .fence
-            .iter_mut()
-            .for_each(|fence| (fence.guard, fence.votes, fence.acks, fence.writable) = (true, 1, 1, true));
         primary.replicas =
             lag_ms.map(|lag_ms| Attached { address, online: true, ack_offset: 1_000, lag_ms }).into_iter().collect();
-        let decision = decide(&seen, &Memory::default());
-        let ready = decision.conditions.into_iter().find(|condition| condition.kind == ConditionKind::Ready).unwrap();
+        let ready = condition(&seen, ConditionKind::Ready);
         (ready.status, ready.reason)
     };
     for durability in [Durability::Sync, Durability::Preferred] {
