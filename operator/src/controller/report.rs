@@ -212,6 +212,12 @@ fn conditions(standing: &ValkeyReplicationStatus, decision: &Decision, facts: &F
 /// The reasons whose message is the news: it says what is wrong, and changes only when something else is.
 const TELLING: [&str; 2] = ["CannotBuild", "ConfigNotTaken"];
 
+/// What a message says behind the word that would accept a loss: why the one that is there does not count. It is the answer to a person
+/// who waits for it.
+fn answer(message: &str) -> &str {
+    message.rsplit_once(":INSTANCE\"").map_or("", |(_, why)| why)
+}
+
 /// Whether the difference is worth a write now. The words of a message may change with every look ("silent for 420
 /// ms"), so they alone are mostly not; they go along with the next write.
 pub(super) fn differs(before: Option<&ValkeyReplicationStatus>, after: &ValkeyReplicationStatus) -> bool {
@@ -219,7 +225,8 @@ pub(super) fn differs(before: Option<&ValkeyReplicationStatus>, after: &ValkeyRe
     let quiet = |status: &ValkeyReplicationStatus| {
         let mut status = status.clone();
         let wordy = |condition: &&mut Condition| !TELLING.contains(&condition.reason.as_str());
-        status.conditions.iter_mut().filter(wordy).for_each(|condition| condition.message.clear());
+        let words = status.conditions.iter_mut().filter(wordy).map(|condition| &mut condition.message);
+        words.for_each(|message| *message = answer(message).to_owned());
         status
     };
     quiet(before) != quiet(after)
@@ -303,6 +310,26 @@ mod tests {
         assert_eq!(first.conditions[0].last_transition_time, second.conditions[0].last_transition_time);
         assert_eq!(first.instances, second.instances);
         assert_eq!((first.ready.as_str(), first.primary.as_deref(), first.epoch), ("0/2", Some("pair-0"), 3));
+    }
+
+    #[test]
+    fn why_an_acceptance_does_not_count_is_written_when_it_changes() {
+        let says = |silent: u32, why: &str| {
+            let risk = valkey_repl_engine::Condition {
+                kind: ConditionKind::DatasetAtRisk,
+                status: Some(true),
+                reason: "NoQuorum".into(),
+                message: format!(
+                    "pair-1 (silent for {silent} s); set accept-data-loss to \"3\" or \"3:INSTANCE\"{why}"
+                ),
+            };
+            let decision = Decision { conditions: vec![risk], ..Decision::default() };
+            status(None, Some(record()), &decision, &facts(&[], &[], 1))
+        };
+        let other_epoch = " (what it says now is of epoch 2)";
+        assert!(differs(Some(&says(1, "")), &says(1, other_epoch)));
+        assert!(differs(Some(&says(1, other_epoch)), &says(1, " (what it says now begins with no number)")));
+        assert!(!differs(Some(&says(1, other_epoch)), &says(2, other_epoch)));
     }
 
     #[test]
