@@ -93,8 +93,8 @@ pub struct Failover {
                     .into())),
     ]))]
     pub quorum_timeout: Duration,
-    /// How long a planned move may hold back writes while the next primary catches up; after that it is given up and
-    /// the old primary goes on. Between 1s and 5m.
+    /// How long a planned move may take; after that it is given up and the old primary goes on. The primary holds back
+    /// writes for at most half of it at a time, while the next one catches up. Between 1s and 5m.
     #[schemars(length(max = LONGEST), extend("x-kubernetes-validations" = [between("switchoverTimeout", "1s", "5m", "10s")]))]
     pub switchover_timeout: Duration,
     /// Whether a replica that is known to be behind may become primary when the primary is proven dead. `Allow` trades
