@@ -110,3 +110,19 @@ fn who_takes_over_writes_only_the_objects_that_somebody_changed_meanwhile() {
         _ => Ok(()),
     });
 }
+
+/// How long it may take until what is looked at now and then is looked at.
+const REVIEW: Duration = Duration::from_secs(180);
+
+/// There is no cluster behind, so that all pods are missing.
+#[test]
+fn what_no_watch_sees_is_mended_while_pods_are_missing() {
+    let Some(server) = ApiServer::start().unwrap() else { return };
+    let kubectl = Operator::prepare(&server).unwrap();
+    let _operator = Operator::start(&server).unwrap();
+    kubectl.apply(&pair("plain", &json!({"storage": {"ephemeral": true}}))).unwrap();
+    until("its objects", LIMIT, || objects(&kubectl, "plain"));
+    // Servers cannot start without it.
+    kubectl.run(&["delete", "secret", "plain-auth-conf"]).unwrap();
+    until("the password's file to be there", REVIEW, || kubectl.get(&["secret", "plain-auth-conf"]));
+}

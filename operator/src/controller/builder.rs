@@ -40,7 +40,7 @@ use crate::{
 /// How often the password is looked at although nothing is known to have changed: secrets are not watched, so that the
 /// operator needs no right to list them. With the claims, that is less than one request a minute for a pair.
 const REVIEW: Duration = Duration::from_secs(80);
-/// How often claims are, and what was rendered of the password.
+/// How often claims are, and what was rendered of the password: while no pod waits.
 const REVIEW_CLAIMS: Duration = Duration::from_secs(900);
 /// For how long all that changes is a reason to look for what leads a Service elsewhere, once somebody had it do so.
 const STRAYS: Duration = Duration::from_secs(60);
@@ -91,6 +91,8 @@ pub(super) struct Builder {
     replicas: watch::Receiver<Option<u32>>,
     /// What running servers say of the directives.
     verdict: watch::Receiver<Verdict>,
+    /// Whether a pod is missing, or waits for its node to set it up. It is looked at with the next review, and no reason for one by itself.
+    waits: watch::Receiver<bool>,
     /// Something of the resource changed in the cluster.
     touched: Arc<Notify>,
     built: watch::Sender<Built>,
@@ -114,7 +116,7 @@ impl Builder {
         shared: Arc<Shared>,
         resource: watch::Receiver<Arc<ValkeyReplication>>,
         replicas: watch::Receiver<Option<u32>>,
-        verdict: watch::Receiver<Verdict>,
+        (verdict, waits): (watch::Receiver<Verdict>, watch::Receiver<bool>),
         touched: Arc<Notify>,
         built: watch::Sender<Built>,
     ) -> Self {
@@ -124,6 +126,7 @@ impl Builder {
             resource,
             replicas,
             verdict,
+            waits,
             touched,
             built,
             applier,
@@ -198,7 +201,9 @@ impl Builder {
             self.checked = resource.metadata.generation;
         }
         let due = self.reviewed.is_none_or(|at| at.elapsed() >= self.review());
-        let thorough = self.claims_reviewed.is_none_or(|at| at.elapsed() >= REVIEW_CLAIMS);
+        // What is reviewed seldom may be what a pod lacks.
+        let waits = due && *self.waits.borrow();
+        let thorough = waits || self.claims_reviewed.is_none_or(|at| at.elapsed() >= REVIEW_CLAIMS);
         if due || thorough {
             // Without the password nobody is asked how it is: that does not wait for what others have to build.
             let _turn = shared.reads.acquire().await;

@@ -63,6 +63,7 @@ pub(super) struct Keeper {
     built: watch::Receiver<Built>,
     replicas: watch::Sender<Option<u32>>,
     verdict: watch::Sender<Verdict>,
+    waits: watch::Sender<bool>,
     news: Arc<Notify>,
     settings: Option<Settings>,
     links: BTreeMap<u32, Link>,
@@ -94,7 +95,7 @@ impl Keeper {
         key: &Key,
         resource: watch::Receiver<Arc<ValkeyReplication>>,
         built: watch::Receiver<Built>,
-        (replicas, verdict): (watch::Sender<Option<u32>>, watch::Sender<Verdict>),
+        (replicas, verdict, waits): (watch::Sender<Option<u32>>, watch::Sender<Verdict>, watch::Sender<bool>),
         news: Arc<Notify>,
     ) -> Self {
         let ways = Ways::start(&shared, key);
@@ -107,6 +108,7 @@ impl Keeper {
             built,
             replicas,
             verdict,
+            waits,
             news,
             settings: None,
             links: BTreeMap::new(),
@@ -182,6 +184,7 @@ impl Keeper {
                 true
             }
         });
+        self.waits.send_replace(look.waits);
         let phase = look.observation.record.as_ref().map(|record| record.phase);
         let hurries = self.ways.is_first(phase.is_some_and(|phase| phase != Phase::Stable));
         events::publish(&self.shared, &resource, std::mem::take(&mut decision.events));

@@ -100,10 +100,11 @@ impl Registry {
         let (resource, shown) = watch::channel(resource);
         let (replicas, asked) = watch::channel(None);
         let (verdict, tried) = watch::channel(Verdict::default());
+        let (waits, waiting) = watch::channel(false);
         let (built, standing) = watch::channel(Built::default());
         let (news, touched) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let builder = Builder::new(self.shared.clone(), shown.clone(), asked, tried, touched.clone(), built);
-        let keeper = Keeper::new(self.shared.clone(), key, shown, standing, (replicas, verdict), news.clone());
+        let builder = Builder::new(self.shared.clone(), shown.clone(), asked, (tried, waiting), touched.clone(), built);
+        let keeper = Keeper::new(self.shared.clone(), key, shown, standing, (replicas, verdict, waits), news.clone());
         self.shared.desk.enter(key, news.clone());
         let span = tracing::info_span!("valkey", namespace = key.0, name = key.1);
         Tasks {

@@ -29,6 +29,8 @@ pub(super) struct Look {
     pub seen: Vec<Seen>,
     pub nodes: Vec<NodeView>,
     pub revision: Option<String>,
+    /// A pod that should exist is missing, or waits for its node to set it up.
+    pub waits: bool,
 }
 
 impl Keeper {
@@ -53,9 +55,11 @@ impl Keeper {
             .collect();
         let set = self.shared.set(names);
         let mut seen: Vec<Seen> = self.links.values().take(pods.len()).map(Link::seen).collect();
+        let mut waits = false;
         for ((ordinal, pod), seen) in (0..).zip(&pods).zip(&mut seen) {
             let set = set.as_ref().filter(|set| ordinal < asked && makes(set, ordinal));
             let wait = set.and_then(|set| Wait::of(pod.as_ref(), set.metadata.uid.as_deref()));
+            waits |= wait.is_some();
             let withheld = self.withheld.why(&names.pod(ordinal), wait);
             if seen.connection != Connection::Connected {
                 let trouble = || pod.as_ref()?.trouble.clone();
@@ -87,6 +91,7 @@ impl Keeper {
             seen,
             nodes,
             revision,
+            waits,
         };
         let primary = look.observation.record.as_ref().and_then(|record| record.primary.as_ref());
         let avoid = look.avoid(asked, primary.map(|life| life.name.as_str()));
