@@ -61,7 +61,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch, create, patch, delete]
-# What leads a Service elsewhere that somebody had given a selector.
+# What leads a Service elsewhere that somebody had given a selector, or made by hand.
 - apiGroups: [""]
   resources: [endpoints]
   verbs: [delete]

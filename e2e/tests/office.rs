@@ -1,6 +1,7 @@
 //! An operator that takes over what another looked after: against a real API server, with no cluster behind. Skipped, with a word, where
 //! the programs are missing.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,9 @@ use valkey_repl_e2e::wait::until;
 const LIMIT: Duration = Duration::from_secs(90);
 /// What the operator makes of one resource, without the password.
 const OBJECTS: [&str; 6] = ["cm/{}-config", "svc/{}-rw", "svc/{}-ro", "svc/{}-headless", "pdb/{}", "sts/{}"];
+
+/// One test at a time: an operator that has to wait for the processor sends what it has just sent once more, before it sees it stand.
+static TURN: Mutex<()> = Mutex::new(());
 
 fn pair(name: &str, spec: &Value) -> String {
     json!({"apiVersion": "valkey-repl.dev/v1alpha1", "kind": "ValkeyReplication", "metadata": {"name": name}, "spec": spec})
@@ -47,6 +51,7 @@ fn applied(server: &ApiServer, seen: usize) -> Vec<String> {
 
 #[test]
 fn who_takes_over_writes_only_the_objects_that_somebody_changed_meanwhile() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(server) = ApiServer::start().unwrap() else { return };
     let kubectl = Operator::prepare(&server).unwrap();
     let first = Operator::start(&server).unwrap();
@@ -117,12 +122,27 @@ const REVIEW: Duration = Duration::from_secs(180);
 /// There is no cluster behind, so that all pods are missing.
 #[test]
 fn what_no_watch_sees_is_mended_while_pods_are_missing() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(server) = ApiServer::start().unwrap() else { return };
     let kubectl = Operator::prepare(&server).unwrap();
     let _operator = Operator::start(&server).unwrap();
     kubectl.apply(&pair("plain", &json!({"storage": {"ephemeral": true}}))).unwrap();
     until("its objects", LIMIT, || objects(&kubectl, "plain"));
-    // Servers cannot start without it.
+    // Servers cannot start without the one, and are passed by with the others: somebody made them by hand.
     kubectl.run(&["delete", "secret", "plain-auth-conf"]).unwrap();
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.9.9.9"]}],
+        "metadata": {"name": "by-hand", "labels": {"kubernetes.io/service-name": "plain-rw"}}});
+    // The platform makes a slice of these, where one runs.
+    let endpoints = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "plain-rw"},
+        "subsets": [{"addresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 6379}]}]});
+    let others = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [],
+        "metadata": {"name": "of-another", "labels": {"kubernetes.io/service-name": "web"}}});
+    [slice, endpoints, others].iter().for_each(|object| kubectl.apply(&object.to_string()).unwrap());
     until("the password's file to be there", REVIEW, || kubectl.get(&["secret", "plain-auth-conf"]));
+    until("the Services to lead nowhere else", REVIEW, || {
+        let all = kubectl.run(&["get", "endpointslices,endpoints", "--output=name"])?;
+        if all.contains("by-hand") || all.contains("endpoints/plain-rw") { Err(all) } else { Ok(()) }
+    });
+    kubectl.get(&["endpointslice", "of-another"]).unwrap();
 }

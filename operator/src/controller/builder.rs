@@ -38,9 +38,9 @@ use crate::{
 };
 
 /// How often the password is looked at although nothing is known to have changed: secrets are not watched, so that the
-/// operator needs no right to list them. With the claims, that is less than one request a minute for a pair.
-const REVIEW: Duration = Duration::from_secs(80);
-/// How often claims are, and what was rendered of the password: while no pod waits.
+/// operator needs no right to list them. With the claims and slices, that is less than one request a minute for a pair.
+const REVIEW: Duration = Duration::from_secs(85);
+/// How often claims are, what was rendered of the password, and what leads Services elsewhere unseen by the watch: while no pod waits.
 const REVIEW_CLAIMS: Duration = Duration::from_secs(900);
 /// For how long all that changes is a reason to look for what leads a Service elsewhere, once somebody had it do so.
 const STRAYS: Duration = Duration::from_secs(60);
@@ -240,6 +240,10 @@ impl Builder {
         }
         if due || Instant::now() < self.strays_until {
             strays::sweep(&shared, &names).await?;
+        }
+        // Not when an operator begins, with thousands of resources at once.
+        if thorough && self.claims_reviewed.is_some() {
+            strays::sweep_unlabelled(&shared, &names).await?;
         }
         match &desired.budget {
             Some(budget) => drop(self.applier.apply(budget).await?),
