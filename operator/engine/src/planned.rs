@@ -175,7 +175,12 @@ impl<'a> Turn<'a> {
         }
         let stepped_down = !answer.is_primary() && !answer.failover_in_progress && self.after_record(answer);
         if !(stepped_down && has_all) {
-            return Some(self.call_off(record, primary));
+            let why = if has_all {
+                format!("has not stepped down for {}", target.name)
+            } else {
+                format!("has not handed over: {} does not hold all that it held", target.name)
+            };
+            return Some(self.call_off(record, primary, &why));
         }
         self.install(record, primary, target, (answer, heir))
     }
@@ -214,9 +219,24 @@ impl<'a> Turn<'a> {
         over: bool,
     ) -> Option<Record> {
         self.vote(record, primary, answer);
+        if over {
+            let limit = self.spec.move_timeout_ms / 1_000;
+            return Some(self.call_off(
+                record,
+                primary,
+                &format!("did not hand over to {} within {limit} s", target.name),
+            ));
+        }
+        // An operator that has just taken office has yet to hear it.
+        if self.is_unheard(&target.name) {
+            let message = format!("{} has not answered yet; {} is to hand over to it", target.name, primary.name);
+            self.say(ReasonCode::WaitingForAnswer, Some(&target.name), message);
+            return None;
+        }
         let lost = self.fresh_life(target).is_none_or(|a| !self.in_sync(a, &primary.name));
-        if over || (lost && !answer.failover_in_progress) {
-            return Some(self.call_off(record, primary));
+        if lost && !answer.failover_in_progress {
+            let why = format!("has not handed over: {} was lost, or is not in sync any more", target.name);
+            return Some(self.call_off(record, primary, &why));
         }
         self.say(
             ReasonCode::WaitingForHandover,
@@ -266,11 +286,13 @@ impl<'a> Turn<'a> {
             .filter(|a| a.run_id == target.run_id && a.asked_ms >= answer.received_ms && !answer.failover_in_progress);
         if let Some(a) = later {
             let has_all = a.whole && a.position(&answer.replid).is_some_and(|p| p >= answer.offset);
-            return Some(if has_all { taken } else { self.call_off(record, primary) });
+            let why = format!("has not handed over: {} does not hold all that it held", target.name);
+            return Some(if has_all { taken } else { self.call_off(record, primary, &why) });
         }
         let closed = !self.may_be_unfenced(&target.name) || self.is_over(target);
         if closed && (over || self.is_over(target)) {
-            return Some(self.call_off(record, primary));
+            let why = format!("has handed over, and {} did not become primary", target.name);
+            return Some(self.call_off(record, primary, &why));
         }
         self.say(
             ReasonCode::WaitingForHandover,
@@ -281,8 +303,8 @@ impl<'a> Turn<'a> {
     }
 
     /// The old primary is recorded again, under a further epoch.
-    fn call_off(&mut self, record: &Record, primary: &Life) -> Record {
-        self.event(true, "MoveCalledOff", format!("{} did not hand over in time and goes on", primary.name));
+    fn call_off(&mut self, record: &Record, primary: &Life, why: &str) -> Record {
+        self.event(true, "MoveCalledOff", format!("{} {why}; it goes on", primary.name));
         Record {
             epoch: record.epoch + 1,
             phase: Phase::Takeover,

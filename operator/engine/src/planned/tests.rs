@@ -104,3 +104,23 @@ fn a_move_is_not_called_off_by_an_operator_that_has_yet_to_hear_the_old_primary(
     let decided = decide(&seen, &Memory::default()).record;
     assert!(decided.as_ref().is_none_or(|record| record.why != Some(Why::CalledOff)), "{decided:?}");
 }
+
+#[test]
+fn a_move_is_not_called_off_by_an_operator_that_has_yet_to_hear_the_next_primary() {
+    let mut seen = alone(Connection::Connected);
+    if let Some(record) = &mut seen.record {
+        let heir = seen.instances[1].answer.take().map(|answer| crate::turn::life("pair-1", &answer));
+        *record = Record { phase: Phase::Moving, target: heir, ..record.clone() };
+    }
+    seen.instances[1].connection = Connection::Untried;
+    let decision = decide(&seen, &Memory::default());
+    assert_eq!(decision.record, None);
+    assert!(!decision.commands.iter().any(|c| matches!(c, Command::Failover { .. })), "{:?}", decision.commands);
+    // It refuses: there is no next primary any more.
+    seen.instances[1].connection = Connection::Refused { asked_ms: 9_990, uid: Some("uid-1".to_owned()) };
+    let events = decide(&seen, &Memory::default()).events;
+    assert!(
+        events.iter().any(|event| event.message.contains("pair-1 was lost, or is not in sync any more")),
+        "{events:?}"
+    );
+}
