@@ -286,7 +286,10 @@ fn a_primary_that_sends_a_changed_byte_does_its_replica_no_harm() {
             for (_, bad) in changed(&[GREETING, &bytes].concat()).step_by(2) {
                 s.reset();
                 s.follow(&bad);
-                look_at_everything(&mut s);
+                // The choice of a database that is not there ends it: what follows would change another one.
+                if s.server.exit.take().is_none() {
+                    look_at_everything(&mut s);
+                }
             }
         }
     }
