@@ -3,8 +3,8 @@
 use super::link::Phase;
 use crate::client::{Client, ClientFlags};
 use crate::commands::{Flags, table};
+use crate::persistence::aof::selected::database;
 use crate::resp::argv::encode_command;
-use crate::resp::number::parse_i64;
 use crate::resp::{Argv, QueryBuf};
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -122,16 +122,12 @@ impl Server {
 
     /// Whether there is the database that the stream selects. Without it, what follows would change another one.
     fn has_database(&self, select: Argv<'_>) -> bool {
-        let number = (select.len() > 1).then(|| select.get(1));
-        let databases = self.keyspace.count();
-        let there = number.and_then(parse_i64).is_some_and(|db| usize::try_from(db).is_ok_and(|db| db < databases));
-        if !there {
-            log_warning!(
-                "FATAL: the primary writes to database {}, and this server has {databases}: see 'databases'. Exiting",
-                String::from_utf8_lossy(number.unwrap_or_default())
-            );
+        let number = if select.len() > 1 { select.get(1) } else { b"" };
+        let there = database(number, self.keyspace.count());
+        if let Err(why) = &there {
+            log_warning!("FATAL: the primary writes to {why}. Exiting");
         }
-        there
+        there.is_ok()
     }
 
     /// Whether a pause holds up this command of the stream, and with it all that follows. Our primary lives meanwhile.

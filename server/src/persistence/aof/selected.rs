@@ -3,6 +3,18 @@
 use crate::resp::Argv;
 use crate::resp::number::parse_i64;
 
+/// The database that a SELECT names, of so many.
+///
+/// # Errors
+/// There is none of that number: what follows would change another one.
+pub fn database(number: &[u8], databases: usize) -> Result<usize, String> {
+    let there = parse_i64(number).and_then(|db| usize::try_from(db).ok()).filter(|db| *db < databases);
+    there.ok_or_else(|| {
+        let number = String::from_utf8_lossy(number);
+        format!("database {number}, and this server has {databases}: see 'databases'")
+    })
+}
+
 /// The highest database of the files, from 0 on.
 #[derive(Debug, Default)]
 pub struct Selected {
@@ -21,21 +33,13 @@ impl Selected {
     /// A command is loaded.
     ///
     /// # Errors
-    /// It selects a database that there is not: what follows it would change another one.
+    /// It selects a database that there is not.
     pub fn note_loaded(&mut self, command: &str, argv: Argv<'_>, databases: usize) -> Result<(), String> {
         if command != "select" || argv.len() < 2 {
             return Ok(());
         }
-        match parse_i64(argv.get(1)).and_then(|db| usize::try_from(db).ok()) {
-            Some(db) if db < databases => {
-                self.note(db);
-                Ok(())
-            }
-            _ => Err(format!(
-                "it selects database {}, and this server has {databases}: see 'databases'",
-                String::from_utf8_lossy(argv.get(1))
-            )),
-        }
+        self.note(database(argv.get(1), databases).map_err(|why| format!("it selects {why}"))?);
+        Ok(())
     }
 
     /// A new file begins, with which a rewrite may.
