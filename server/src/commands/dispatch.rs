@@ -107,9 +107,7 @@ fn check(server: &mut Server, client: &mut Client, row: &'static Row, argv: Argv
         }
         return Err(CommandError::text(format!("REDIRECT {}", link.address())));
     }
-    // Who is sent away hears so at once.
-    let leaves = client.flags.contains(ClientFlags::LEAVING);
-    if if leaves { server.is_stream_paused(effective) } else { server.is_paused(effective) } {
+    if server.is_paused(client, effective) {
         return Ok(Outcome::Later);
     }
     // What a busy script works with stays as it is.

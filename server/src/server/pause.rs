@@ -1,7 +1,7 @@
 //! Pauses: CLIENT PAUSE, a planned failover, a shutdown that waits for replicas, a move of the primary that the operator has begun.
 
 use super::Server;
-use crate::client::ClientFlags;
+use crate::client::{Client, ClientFlags};
 use crate::commands::Flags;
 
 /// What a pause stops.
@@ -61,8 +61,11 @@ impl Pauses {
 }
 
 impl Server {
-    /// Whether a client's command with these flags must wait.
-    pub fn is_paused(&self, flags: Flags) -> bool {
+    /// Whether a client's command with these flags must wait. Who is sent away because of a move hears so at once.
+    pub fn is_paused(&self, client: &Client, flags: Flags) -> bool {
+        if client.flags.contains(ClientFlags::LEAVING) {
+            return self.is_stream_paused(flags);
+        }
         stops(self.pauses.scope_for_clients(self.keyspace.now_ms()), flags)
     }
 
