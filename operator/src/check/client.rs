@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{sleep, timeout},
 };
 
 use super::Error;
-use crate::instance::resp::{self, Reply};
+use crate::instance::resp::{Reply, exchange};
 
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -92,7 +91,7 @@ impl Client {
             None => {
                 let mut stream = TcpStream::connect(&self.address).await?;
                 stream.set_nodelay(true)?;
-                if let Reply::Error(error) = exchange(&mut stream, &[b"AUTH", &self.password]).await? {
+                if let Reply::Error(error) = exchange(&mut stream, &[b"AUTH".as_slice(), &self.password]).await? {
                     return Ok(Reply::Error(error));
                 }
                 stream
@@ -108,26 +107,12 @@ fn key(n: u32) -> String {
     format!("check:{n}")
 }
 
-async fn exchange(stream: &mut TcpStream, words: &[&[u8]]) -> std::io::Result<Reply> {
-    let mut bytes = Vec::new();
-    resp::encode(words, &mut bytes);
-    stream.write_all(&bytes).await?;
-    let mut received = Vec::new();
-    loop {
-        match resp::parse(&received) {
-            Ok(Some((reply, _))) => return Ok(reply),
-            Ok(None) if stream.read_buf(&mut received).await? == 0 => {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok(None) => {}
-            Err(error) => return Err(std::io::Error::other(error)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
 

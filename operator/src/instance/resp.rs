@@ -1,5 +1,12 @@
 //! RESP2, as much of it as an operator speaks.
 
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -46,6 +53,25 @@ const LONGEST_LINE: usize = 64 << 10;
 const LONGEST_BULK: usize = 16 << 20;
 const LONGEST_ARRAY: usize = 1 << 16;
 const DEEPEST: u8 = 4;
+
+/// Asks one thing on a connection on which nothing else is under way.
+///
+/// # Errors
+/// The connection ends, or what comes back is no answer.
+pub(crate) async fn exchange<T: AsRef<[u8]>>(stream: &mut TcpStream, request: &[T]) -> io::Result<Reply> {
+    let mut bytes = Vec::new();
+    encode(request, &mut bytes);
+    stream.write_all(&bytes).await?;
+    let mut received = Vec::new();
+    loop {
+        match parse(&received) {
+            Ok(Some((reply, _))) => return Ok(reply),
+            Ok(None) if stream.read_buf(&mut received).await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(None) => {}
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
 
 /// Appends a request.
 pub(crate) fn encode<T: AsRef<[u8]>>(request: &[T], out: &mut Vec<u8>) {

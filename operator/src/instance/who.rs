@@ -2,16 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
-use super::{
-    Password, USER,
-    info::Info,
-    resp::{self, Reply},
-};
+use super::{Password, USER, info::Info, resp::exchange};
 
 /// The run id of the server that a connection to this address meets.
 ///
@@ -20,23 +13,9 @@ use super::{
 pub(crate) async fn answers_at(address: SocketAddr, own: &Password) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let mut bytes = Vec::new();
-    resp::encode(&[b"AUTH".as_slice(), USER.as_bytes(), &own.0], &mut bytes);
-    resp::encode(&["INFO", "server"], &mut bytes);
-    stream.write_all(&bytes).await?;
-    let mut received = Vec::new();
-    let mut replies = Vec::new();
-    while replies.len() < 2 {
-        match resp::parse(&received).map_err(io::Error::other)? {
-            Some((reply, length)) => {
-                received.drain(..length);
-                replies.push(reply);
-            }
-            None if stream.read_buf(&mut received).await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            None => {}
-        }
-    }
-    let said = replies.last().and_then(Reply::text).and_then(|text| Info::read(&text).run_id().map(str::to_owned));
+    exchange(&mut stream, &[b"AUTH".as_slice(), USER.as_bytes(), &own.0]).await?;
+    let reply = exchange(&mut stream, &["INFO", "server"]).await?;
+    let said = reply.text().and_then(|text| Info::read(&text).run_id().map(str::to_owned));
     said.ok_or_else(|| io::Error::other("it does not say which process it is"))
 }
 
@@ -44,27 +23,32 @@ pub(crate) async fn answers_at(address: SocketAddr, own: &Password) -> io::Resul
 mod tests {
     use std::sync::Arc;
 
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
 
-    /// A server that answers a log-in and a question so.
-    async fn met(answers: &'static str) -> io::Result<String> {
+    /// A server that answers a log-in and a question so, and then ends.
+    async fn met(answers: [&'static str; 2]) -> io::Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut bytes = [0; 1024];
-            let _ = client.read(&mut bytes).await.unwrap();
-            client.write_all(answers.as_bytes()).await.unwrap();
+            for answer in answers {
+                let _ = client.read(&mut bytes).await.unwrap();
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
         });
         answers_at(address, &Password(Arc::from(&b"secret"[..]))).await
     }
 
     #[tokio::test]
     async fn a_server_is_known_by_its_run_id() {
-        assert_eq!(met("+OK\r\n$19\r\n# Server\r\nrun_id:ab\r\n").await.unwrap(), "ab");
-        assert!(met("-WRONGPASS invalid\r\n-NOAUTH Authentication required.\r\n").await.is_err());
-        assert!(met("+OK\r\n").await.is_err(), "it has ended");
+        assert_eq!(met(["+OK\r\n", "$19\r\n# Server\r\nrun_id:ab\r\n"]).await.unwrap(), "ab");
+        assert!(met(["-WRONGPASS invalid\r\n", "-NOAUTH Authentication required.\r\n"]).await.is_err());
+        assert!(met(["+OK\r\n", ""]).await.is_err(), "it has ended");
     }
 }
