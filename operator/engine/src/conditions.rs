@@ -197,8 +197,7 @@ impl Turn<'_> {
         } else {
             asked.min(record.guard.map_or(0, |g| g.acks))
         };
-        let others =
-            self.seen.instances.iter().map(|i| i.name.as_str()).filter(|name| record.members.iter().any(|m| m == name));
+        let others = self.seen.instances.iter().filter(|i| record.members.contains(&i.name)).map(|i| i.name.as_str());
         let primary = record.primary.as_ref().map(|p| p.name.as_str());
         let (hold, lack): (Vec<&str>, Vec<&str>) =
             others.filter(|name| Some(*name) != primary).partition(|name| self.acknowledges(answer, name));
