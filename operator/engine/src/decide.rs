@@ -45,8 +45,8 @@ pub(crate) fn decide_by(seen: &Observation, memory: &Memory, rules: Rules) -> De
         Phase::Stable | Phase::Arming => turn.govern(record),
     };
     let written = written.map(|r| turn.trace_target(record, r));
-    if written.as_ref().is_some_and(|r| r.why == Some(Why::CalledOff) && record.why != r.why) {
-        turn.memory.called_off_ms = Some(turn.now);
+    if let Some(called_off) = written.as_ref().filter(|r| r.why == Some(Why::CalledOff) && record.why != r.why) {
+        turn.remember_called_off(called_off);
     }
     if turn.reasons.is_empty() && written.is_none() {
         turn.say(ReasonCode::Steady, None, "all is as it should be");

@@ -24,10 +24,19 @@ pub struct Memory {
     pub lineage_written_ms: Option<Millis>,
     /// The last sign of life of the recorded primary.
     pub primary_seen_ms: Option<Millis>,
-    /// When a move was last called off: what was not asked for by anybody waits before it is tried again.
-    pub called_off_ms: Option<Millis>,
+    /// The last move that came to nothing: the next attempt waits.
+    pub called_off: Option<CalledOff>,
     /// The conditions and holds that an event was already emitted for.
     pub told: Vec<String>,
+}
+
+/// A move that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledOff {
+    /// When it was called off.
+    pub at_ms: Millis,
+    /// The wish that stood then.
+    pub wish: Option<String>,
 }
 
 /// When something was first seen of one life of an instance.

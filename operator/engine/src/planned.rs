@@ -5,6 +5,7 @@
 
 use crate::decision::{Command, ReasonCode};
 use crate::evidence::Fate;
+use crate::memory::CalledOff;
 use crate::observe::{Answer, Millis};
 use crate::record::{Life, Phase, Record, Why};
 use crate::rules::Rule;
@@ -22,6 +23,11 @@ struct Wish {
 }
 
 impl Wish {
+    /// What it is known by.
+    fn key(&self) -> Option<&String> {
+        self.id.as_ref().or(self.to.as_ref())
+    }
+
     /// Notes that it was carried out, or given up: it is not begun again.
     fn granted(&self, record: Record) -> Record {
         match &self.id {
@@ -53,7 +59,7 @@ impl<'a> Turn<'a> {
         if (wish.is_none() && !unwanted) || record.phase != Phase::Stable {
             return None;
         }
-        if let Some(ms) = self.rests(wish.is_some()) {
+        if let Some(ms) = self.rests(wish.as_ref()) {
             let message =
                 format!("{} did not hand over; the next attempt is in {} s", primary.name, ms.div_ceil(1_000));
             self.say(ReasonCode::CannotMove, Some(&primary.name), message);
@@ -110,11 +116,20 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// How long a move that nobody asked for still waits after one that came to nothing: each attempt is a pause for the clients.
-    fn rests(&self, asked_for: bool) -> Option<Millis> {
-        let since = self.now.saturating_sub(self.memory.called_off_ms?);
+    /// How long a move still waits after one that came to nothing: each attempt is a pause for the clients. A wish that has come since waits for
+    /// nothing.
+    fn rests(&self, wish: Option<&Wish>) -> Option<Millis> {
+        let called_off = self.memory.called_off.as_ref()?;
+        let since = self.now.saturating_sub(called_off.at_ms);
         let rest = REST_MOVES * self.spec.move_timeout_ms;
-        (!asked_for && since < rest).then(|| rest - since)
+        let known = wish.is_none_or(|wish| wish.key() == called_off.wish.as_ref());
+        (known && since < rest).then(|| rest - since)
+    }
+
+    /// Notes that a move has come to nothing, and the wish that stands all the same.
+    pub(crate) fn remember_called_off(&mut self, record: &Record) {
+        let wish = self.wish(record).and_then(|wish| wish.key().cloned());
+        self.memory.called_off = Some(CalledOff { at_ms: self.now, wish });
     }
 
     /// A person's wish that is not carried out yet: one that was said once comes before where the spec wants the primary to be.
@@ -175,11 +190,7 @@ impl<'a> Turn<'a> {
         }
         let stepped_down = !answer.is_primary() && !answer.failover_in_progress && self.after_record(answer);
         if !(stepped_down && has_all) {
-            let why = if has_all {
-                format!("has not stepped down for {}", target.name)
-            } else {
-                format!("has not handed over: {} does not hold all that it held", target.name)
-            };
+            let why = if has_all { format!("has not stepped down for {}", target.name) } else { lacks(target) };
             return Some(self.call_off(record, primary, &why));
         }
         self.install(record, primary, target, (answer, heir))
@@ -236,7 +247,13 @@ impl<'a> Turn<'a> {
         let lost = self.fresh_life(target).is_none_or(|a| !self.in_sync(a, &primary.name));
         if lost && !answer.failover_in_progress {
             let why = format!("has not handed over: {} was lost, or is not in sync any more", target.name);
-            return Some(self.call_off(record, primary, &why));
+            let called_off = self.call_off(record, primary, &why);
+            // The target may come back.
+            return Some(if record.why == Some(Why::Requested) {
+                wished_again(called_off, target)
+            } else {
+                called_off
+            });
         }
         self.say(
             ReasonCode::WaitingForHandover,
@@ -286,8 +303,7 @@ impl<'a> Turn<'a> {
             .filter(|a| a.run_id == target.run_id && a.asked_ms >= answer.received_ms && !answer.failover_in_progress);
         if let Some(a) = later {
             let has_all = a.whole && a.position(&answer.replid).is_some_and(|p| p >= answer.offset);
-            let why = format!("has not handed over: {} does not hold all that it held", target.name);
-            return Some(if has_all { taken } else { self.call_off(record, primary, &why) });
+            return Some(if has_all { taken } else { self.call_off(record, primary, &lacks(target)) });
         }
         let closed = !self.may_be_unfenced(&target.name) || self.is_over(target);
         if closed && (over || self.is_over(target)) {
@@ -332,6 +348,19 @@ impl<'a> Turn<'a> {
         // A stock server that was handed over to accepts writes already, heard or not: it is the only choice.
         let choose = others > 1 && !self.may_be_unfenced(record.target.as_ref().map_or("", |t| &t.name));
         Some(if choose { Record { target: None, epoch: record.epoch + 1, ..taken } } else { taken })
+    }
+}
+
+fn lacks(target: &Life) -> String {
+    format!("has not handed over: {} does not hold all that it held", target.name)
+}
+
+/// The wish for a move to this target stands again.
+fn wished_again(record: Record, target: &Life) -> Record {
+    if record.placed.as_ref() == Some(&target.name) {
+        Record { placed: None, ..record }
+    } else {
+        Record { switchover_done: None, ..record }
     }
 }
 

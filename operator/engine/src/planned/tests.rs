@@ -75,16 +75,22 @@ fn clients_that_come_to_the_next_primary_early_are_kept_waiting() {
     assert!(told(&seen).iter().any(held), "{:?}", told(&seen));
 }
 
-/// `kube-proxy` takes in changes once a second: clients of a move that follows at once on another change would be led astray for that long.
-#[test]
-fn no_move_begins_while_nodes_have_yet_to_take_in_where_services_lead() {
+/// `pair-0` leads, `pair-1` may succeed it, and somebody wants the primary moved.
+fn asked_to_move(id: &str) -> Observation {
     let mut seen = alone(Connection::Connected);
     let follower = crate::turn::life("pair-1", seen.instances[1].answer.as_ref().unwrap());
     let record = seen.record.as_mut().unwrap();
     record.successors = vec![follower];
     record.guard = Some(crate::record::Quorum { votes: 1, acks: 1 });
     change(&mut seen, 0, |primary| (primary.guard, primary.votes, primary.acks) = (true, 1, 1));
-    seen.spec.switchover = Some(crate::spec::Switchover { id: "any@1".to_owned(), to: None });
+    seen.spec.switchover = Some(crate::spec::Switchover { id: id.to_owned(), to: None });
+    seen
+}
+
+/// `kube-proxy` takes in changes once a second: clients of a move that follows at once on another change would be led astray for that long.
+#[test]
+fn no_move_begins_while_nodes_have_yet_to_take_in_where_services_lead() {
+    let mut seen = asked_to_move("any@1");
     let moves = |seen: &Observation| {
         decide(seen, &Memory::default()).record.is_some_and(|record| record.phase == Phase::Moving)
     };
@@ -123,4 +129,35 @@ fn a_move_is_not_called_off_by_an_operator_that_has_yet_to_hear_the_next_primary
         events.iter().any(|event| event.message.contains("pair-1 was lost, or is not in sync any more")),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_wish_stands_when_its_move_was_called_off_because_the_target_was_lost() {
+    let mut seen = alone(Connection::Connected);
+    let heir = seen.instances[1].answer.take().map(|answer| crate::turn::life("pair-1", &answer));
+    seen.instances[1].connection = Connection::Refused { asked_ms: 9_990, uid: Some("uid-1".to_owned()) };
+    let record = seen.record.as_mut().unwrap();
+    record.phase = Phase::Moving;
+    record.target = heir;
+    record.why = Some(Why::Requested);
+    record.switchover_done = Some("any@1".to_owned());
+    seen.spec.switchover = Some(crate::spec::Switchover { id: "any@1".to_owned(), to: None });
+    let decision = decide(&seen, &Memory::default());
+    let called_off = decision.record.unwrap();
+    assert_eq!((called_off.why, called_off.switchover_done), (Some(Why::CalledOff), None));
+
+    // Where the specification wants the primary to be stands as well, and what was wished and done before is not done again.
+    let record = seen.record.as_mut().unwrap();
+    record.placed = Some("pair-1".to_owned());
+    seen.spec.place = Some("pair-1".to_owned());
+    let called_off = decide(&seen, &Memory::default()).record.unwrap();
+    assert_eq!((called_off.placed, called_off.switchover_done.as_deref()), (None, Some("any@1")));
+
+    // The next attempt waits; a wish that has come since does not.
+    let begins = |id: &str| {
+        let decided = decide(&asked_to_move(id), &decision.memory).record;
+        decided.is_some_and(|record| record.phase == Phase::Moving)
+    };
+    assert!(!begins("any@1"));
+    assert!(begins("any@2"));
 }
