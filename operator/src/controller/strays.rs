@@ -16,10 +16,10 @@ use super::{
     Shared,
     apply::{Error, call, delete},
 };
-use crate::{manager, resources::Names};
-
-/// To whom a slice belongs.
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+use crate::{
+    manager,
+    resources::{Names, slice::SERVICE_LABEL},
+};
 
 /// Takes a selector away that is not wanted. `standing` is the Service as it was just written. Whether there was one.
 pub(super) async fn drop_selector(shared: &Shared, wanted: &Service, standing: &Service) -> Result<bool, Error> {

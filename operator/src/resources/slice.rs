@@ -8,6 +8,9 @@ use k8s_openapi::api::{
 use super::{Error, Names, metadata, names};
 use crate::{api::ValkeyReplication, manager::MANAGER};
 
+/// To whom a slice belongs.
+pub const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
 /// A pod that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -36,7 +39,7 @@ pub fn build(
 ) -> Result<EndpointSlice, Error> {
     let mut metadata = metadata(resource, names, service.to_owned())?;
     let labels = metadata.labels.get_or_insert_default();
-    labels.insert("kubernetes.io/service-name".into(), service.into());
+    labels.insert(SERVICE_LABEL.into(), service.into());
     labels.insert("endpointslice.kubernetes.io/managed-by".into(), MANAGER.into());
     let v6 = servers.first().is_some_and(|server| server.ip.is_ipv6());
     Ok(EndpointSlice {

@@ -177,7 +177,7 @@ fn quorum_state(ctx: &mut Ctx<'_>) -> CommandResult {
     let h = &server.repl.history;
     let keys = server.keyspace.total_keys();
     let timeout = server.config.primary_quorum_timeout;
-    let writable = server.is_primary() && (timeout == 0 || q.has_quorum(timeout)) && server.loading.progress.is_none();
+    let writable = server.is_primary() && q.has_quorum(timeout) && server.loading.progress.is_none();
     let link = server.repl.link.as_ref();
     let link_state = match link {
         None => "none",

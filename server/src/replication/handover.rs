@@ -28,10 +28,9 @@ impl Server {
 
     /// Lets clients go on once this primary accepts writes.
     pub fn end_hold_when_open(&mut self) {
-        let timeout = self.config.primary_quorum_timeout;
         if self.pauses.get(Reason::Move).is_some()
             && self.is_primary()
-            && (timeout == 0 || self.repl.quorum.has_quorum(timeout))
+            && self.repl.quorum.has_quorum(self.config.primary_quorum_timeout)
         {
             self.end_hold();
         }

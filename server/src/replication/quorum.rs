@@ -82,7 +82,7 @@ impl Quorum {
     /// `-NOQUORUM` while the lease has run out.
     pub fn check(&self, server: &Server) -> Result<(), CommandError> {
         let timeout = server.config.primary_quorum_timeout;
-        if timeout == 0 || !server.is_primary() || self.has_quorum(timeout) {
+        if !server.is_primary() || self.has_quorum(timeout) {
             return Ok(());
         }
         Err(CommandError::fixed(
@@ -90,10 +90,10 @@ impl Quorum {
         ))
     }
 
-    /// Whether enough votes were asked for within the last `timeout` ms.
+    /// Whether enough votes were asked for within the last `timeout` ms; 0: none are needed.
     pub fn has_quorum(&self, timeout: u64) -> bool {
         let Some(guard) = self.guard else { return true };
-        if guard.votes == 0 {
+        if timeout == 0 || guard.votes == 0 {
             return true;
         }
         let now = boottime_ms();
