@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use valkey_operator::{
     api::ValkeyReplication,
-    resources::{self, Context, Names, auth, slice},
+    resources::{self, Context, Files, Names, auth, slice},
 };
 
 fn resource(spec: Value) -> ValkeyReplication {
@@ -25,7 +25,12 @@ fn resource(spec: Value) -> ValkeyReplication {
 fn render(spec: Value) -> String {
     let resource = resource(spec);
     let names = Names::of(&resource).unwrap();
-    let context = Context { server_image: "valkey-repl/server:TEST", replicas: resource.spec.instances, live: None };
+    let context = Context {
+        server_image: "valkey-repl/server:TEST",
+        replicas: resource.spec.instances,
+        live: None,
+        kept: &Files::new(),
+    };
     let desired = resources::build(&resource, &context).unwrap();
     let server = |ordinal: u8| slice::Server {
         pod: names.pod(ordinal.into()),
@@ -144,7 +149,7 @@ fn the_templates_of_claims_that_stand_are_kept_while_the_claims_grow() {
             .cloned()
     };
     let build = |spec, live: Option<&_>| {
-        let context = Context { server_image: "i", replicas: 2, live };
+        let context = Context { server_image: "i", replicas: 2, live, kept: &Files::new() };
         resources::build(&resource(spec), &context).unwrap().stateful_set
     };
     let first = build(json!({}), None);
@@ -156,7 +161,9 @@ fn the_templates_of_claims_that_stand_are_kept_while_the_claims_grow() {
 #[test]
 fn an_operator_with_a_newer_default_image_restarts_no_pod() {
     let build = |server_image, spec, live: Option<&_>| {
-        resources::build(&resource(spec), &Context { server_image, replicas: 2, live }).unwrap().stateful_set
+        resources::build(&resource(spec), &Context { server_image, replicas: 2, live, kept: &Files::new() })
+            .unwrap()
+            .stateful_set
     };
     let first = build("valkey-repl/server:1", json!({}), None);
     assert_eq!(build("valkey-repl/server:2", json!({}), Some(&first)), first);
@@ -166,7 +173,9 @@ fn an_operator_with_a_newer_default_image_restarts_no_pod() {
 #[test]
 fn an_image_that_is_taken_away_again_gives_way_to_the_one_before() {
     let build = |server_image, spec, live: Option<&_>| {
-        resources::build(&resource(spec), &Context { server_image, replicas: 2, live }).unwrap().stateful_set
+        resources::build(&resource(spec), &Context { server_image, replicas: 2, live, kept: &Files::new() })
+            .unwrap()
+            .stateful_set
     };
     let first = build("valkey-repl/server:1", json!({}), None);
     let broken = build("valkey-repl/server:1", json!({"image": "mine:no-such"}), Some(&first));

@@ -19,12 +19,15 @@ struct Scene {
 
 impl Scene {
     fn set(namespace: &str) -> Option<Self> {
-        let cluster = cluster()?;
-        let pair = Pair::create(cluster, namespace, "pair", PAIR).unwrap();
+        Some(Self::of(cluster()?, namespace, PAIR))
+    }
+
+    fn of(cluster: &'static Cluster, namespace: &str, manifest: &str) -> Self {
+        let pair = Pair::create(cluster, namespace, "pair", manifest).unwrap();
         let writer = pair.start_writer().unwrap();
         writer.wait("confirmed writes", Duration::from_secs(60), |status| status.confirmed > 200).unwrap();
         writer.mark().unwrap();
-        Some(Self { cluster, pair, writer })
+        Self { cluster, pair, writer }
     }
 
     fn patch(&self, spec: serde_json::Value) {
@@ -128,6 +131,30 @@ fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives
     scene.patch(json!({"config": {"maxmemory": "1gb", "nosuch-directive": null, "databases": null}}));
     scene.settle("2/2");
     scene.end("mistakes in spec.config, and a crash");
+}
+
+/// A stock server cannot be asked whether it would start with a value.
+#[test]
+fn a_value_that_only_a_start_shows_to_be_wrong_keeps_no_other_stock_server_from_starting() {
+    let Some(cluster) = cluster() else { return };
+    let head: String =
+        PAIR.lines().take_while(|line| !line.starts_with("spec:")).map(|line| line.to_owned() + "\n").collect();
+    let spec = "spec: {instances: 2, flavor: Stock, image: \"valkey-repl/stock:9.1\", persistence: {aof: true, aofFsync: Always}}\n";
+    let scene = Scene::of(cluster, "e2e-stock-typo", &(head + spec));
+    let old = scene.primary();
+    scene.patch(json!({"config": {"databases": "abc"}}));
+    let said = scene.pair.kubectl.wait("the replica's end in status", CHANGE, &["vkr", "pair"], |object| {
+        let text = object["status"]["instances"].to_string();
+        if text.contains("FATAL CONFIG FILE ERROR") { Ok(()) } else { Err(text) }
+    });
+    said.unwrap();
+    scene.writer.mark().unwrap();
+    cluster.kill_process(&old, "valkey-server").unwrap();
+    scene.writer.wait_for_writes(CHANGE).unwrap();
+    assert_eq!(scene.primary().uid, old.uid, "it came back with the values that it was made for");
+    scene.patch(json!({"config": {"databases": null}}));
+    scene.settle("2/2");
+    scene.end("a wrong value that only a start shows, stock, and a crash");
 }
 
 #[test]

@@ -32,7 +32,8 @@ use crate::{
     instance::{Directives, Password},
     manager,
     resources::{
-        self, Context, Names, auth, memory,
+        self, Context, Files, Names, auth, files, memory,
+        names::MOST_INSTANCES,
         trial::{self, Verdict},
     },
 };
@@ -99,7 +100,9 @@ pub(super) struct Builder {
     applier: Applier,
     /// The generation that breaks no rule.
     checked: Option<i64>,
-    /// `valkey.conf` as it was last applied.
+    /// `valkey.conf` as it was last applied, for each start-up that pods were made for.
+    files: Files,
+    /// The one of them that pods are made for now.
     file: Option<String>,
     /// What was last rendered.
     passwords: Vec<Password>,
@@ -131,6 +134,7 @@ impl Builder {
             built,
             applier,
             checked: None,
+            files: Files::new(),
             file: None,
             passwords: Vec::new(),
             own: None,
@@ -220,16 +224,24 @@ impl Builder {
             // Not before the engine has spoken: who is to leave may still be needed.
             None => live.as_ref().and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(asked).max(asked),
         };
-        let context = Context { server_image: &self.shared.options.server_image, replicas, live: live.as_deref() };
         let directives = resources::render(resource)?.directives(resource);
         self.report(|built| built.directives = directives.clone());
         let verdict = self.verdict.borrow_and_update().clone();
-        let standing = self.standing_file(&names).await?;
-        let accepted = trial::accepted(resource, &directives, &verdict, standing.as_deref());
+        if self.files.is_empty() {
+            let standing: Option<ConfigMap> = self.applier.find(names.namespace, &names.config()).await?;
+            self.files = standing.map(files::read).unwrap_or_default();
+            self.file = files::newest(live.as_deref(), &self.files);
+        }
+        let accepted = trial::accepted(resource, &directives, &verdict, self.file.as_deref());
+        let pods: Vec<_> = (0..MOST_INSTANCES).filter_map(|ordinal| shared.pod(&names, ordinal)).collect();
+        let kept = files::in_use(pods.iter().map(|pod| &**pod), live.as_deref(), &self.files, self.file.as_deref());
+        let server_image = &shared.options.server_image;
+        let context = Context { server_image, replicas, live: live.as_deref(), kept: &kept };
         let desired = resources::build(&accepted, &context)?;
         // What pods mount and are found by stands before the pods do.
         self.applier.apply(&desired.config).await?;
-        self.file = text(&desired.config);
+        self.files = files::read(desired.config);
+        self.file = files::newest(Some(&desired.stateful_set), &self.files);
         for service in &desired.services {
             if let Some(standing) = self.applier.apply(service).await?
                 && strays::drop_selector(&shared, service, &standing).await?
@@ -258,15 +270,6 @@ impl Builder {
             self.reviewed = Some(Instant::now());
         }
         Ok(())
-    }
-
-    /// `valkey.conf` as it stands; nothing where there is none yet.
-    async fn standing_file(&self, names: &Names<'_>) -> Result<Option<String>, Error> {
-        if self.file.is_some() {
-            return Ok(self.file.clone());
-        }
-        let config: Option<ConfigMap> = self.applier.find(names.namespace, &names.config()).await?;
-        Ok(config.as_ref().and_then(text))
     }
 
     /// Reads the password, makes one if there is none, and renders the file that the servers read. `thorough`: also when nothing changed.
@@ -370,8 +373,4 @@ impl Builder {
         }
         Ok(())
     }
-}
-
-fn text(config: &ConfigMap) -> Option<String> {
-    config.data.as_ref()?.get(resources::FILE).cloned()
 }

@@ -29,7 +29,11 @@ use super::{
     nodes,
     registry::{Key, Registry},
 };
-use crate::{api::ValkeyReplication, metrics::Metrics, resources::names::NAME_LABEL};
+use crate::{
+    api::ValkeyReplication,
+    metrics::Metrics,
+    resources::{CONFIG_ANNOTATION, names::NAME_LABEL},
+};
 
 /// What a watch says.
 enum News {
@@ -289,7 +293,9 @@ fn slim<K: Resource>(object: &mut K) {
 
 fn slim_pod(pod: &mut Pod) {
     slim(pod);
-    pod.metadata.annotations = None;
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.retain(|name, _| name == CONFIG_ANNOTATION);
+    }
     if let Some(spec) = &mut pod.spec {
         spec.containers.clear();
         spec.volumes = None;

@@ -27,11 +27,9 @@ use crate::{
     clock::boottime_ms,
     controller::report::instances,
     instance::{Seen, Settings},
-    resources::Names,
+    resources::{Names, names::MOST_INSTANCES},
 };
 
-/// The highest number of instances that a resource can have.
-const MOST_INSTANCES: u32 = 9;
 /// Instances are asked about themselves at least this often: people look on.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often the file is looked at.

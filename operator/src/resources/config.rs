@@ -1,10 +1,10 @@
-//! ConfigMap `<name>-config`: `valkey.conf`. No secret stands in it; it includes the file that holds them.
+//! ConfigMap `<name>-config`: `valkey.conf`, once for each set of values that are read only at a start. No secret stands in it; it includes the file that holds them.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{Error, Names, auth, live, memory, metadata, names, trial};
+use super::{Error, Files, Names, auth, live, memory, metadata, names, trial};
 use crate::{
     api::{self, Flavor, ValkeyReplication},
     instance::Directives,
@@ -12,17 +12,13 @@ use crate::{
 
 /// Where the ConfigMap is mounted.
 pub(super) const DIRECTORY: &str = "/etc/valkey";
-/// The file in it.
-pub const FILE: &str = "valkey.conf";
+/// The file in it, as a pod sees it.
+pub(super) const FILE: &str = "valkey.conf";
 /// Where the data is.
 pub(super) const DATA: &str = "/data";
 
-pub(super) fn build(resource: &ValkeyReplication, names: &Names<'_>, text: String) -> Result<ConfigMap, Error> {
-    Ok(ConfigMap {
-        metadata: metadata(resource, names, names.config())?,
-        data: Some(BTreeMap::from([(FILE.to_owned(), text)])),
-        ..ConfigMap::default()
-    })
+pub(super) fn build(resource: &ValkeyReplication, names: &Names<'_>, files: Files) -> Result<ConfigMap, Error> {
+    Ok(ConfigMap { metadata: metadata(resource, names, names.config())?, data: Some(files), ..ConfigMap::default() })
 }
 
 /// `valkey.conf`, and how a change of it reaches servers that run.

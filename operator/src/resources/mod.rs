@@ -2,7 +2,7 @@
 //!
 //! | file | object |
 //! |---|---|
-//! | `config` | ConfigMap `<name>-config` with `valkey.conf` |
+//! | `config`, `files` | ConfigMap `<name>-config` with `valkey.conf`, for each start-up that pods were made for |
 //! | `auth` | Secret `<name>-auth` with the password, and `<name>-auth-conf` with what the server reads of it |
 //! | `service` | Services `<name>-rw`, `<name>-ro`, `<name>-headless` |
 //! | `slice` | the EndpointSlices of the first two, which the operator fills |
@@ -16,6 +16,7 @@
 pub mod auth;
 mod budget;
 mod config;
+pub mod files;
 mod live;
 pub mod memory;
 pub mod names;
@@ -37,8 +38,10 @@ use k8s_openapi::{
 use kube::{Resource, core::ObjectMeta};
 
 use crate::api::ValkeyReplication;
-pub use config::{Config, FILE, Place, render, render_at};
+pub use config::{Config, Place, render, render_at};
+pub use files::Files;
 pub use names::Names;
+pub use restart::CONFIG_ANNOTATION;
 
 /// What the objects depend on besides the resource itself.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub struct Context<'a> {
     /// The StatefulSet as it stands: its volume claim templates cannot be changed, its image is kept unless another is asked for, and it says
     /// what its servers were told.
     pub live: Option<&'a StatefulSet>,
+    /// The files that pods were made for.
+    pub kept: &'a Files,
 }
 
 /// Why no objects can be made.
@@ -121,7 +126,7 @@ pub fn build(resource: &ValkeyReplication, context: &Context<'_>) -> Result<Desi
     let config = config::render(resource)?;
     Ok(Desired {
         stateful_set: stateful_set::build(resource, &names, context, &config)?,
-        config: config::build(resource, &names, config.text)?,
+        config: config::build(resource, &names, files::with_kept(&config, context.kept))?,
         services: [
             service::build(resource, &names, service::Kind::ReadWrite)?,
             service::build(resource, &names, service::Kind::ReadOnly)?,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::Error;
 use crate::{api::ValkeyReplication, manager::MANAGER};
 
+/// The highest number of instances that a resource can have.
+pub const MOST_INSTANCES: u32 = 9;
 /// The port of the protocol.
 pub const PORT: u16 = 6379;
 /// The port of metrics and health, on the native server.

@@ -17,7 +17,7 @@ use kube::core::ObjectMeta;
 use super::{
     Context, Names, auth,
     config::{self, Config},
-    names, restart,
+    files, names, restart,
 };
 use crate::api::{Flavor, PullPolicy, Scalar, ValkeyReplication};
 
@@ -54,7 +54,7 @@ pub(super) fn template(
                 names,
                 resource.spec.image.as_deref().unwrap_or(default_image(resource, context)),
             )],
-            volumes: Some(volumes(resource, names)),
+            volumes: Some(volumes(resource, names, &config.fingerprint())),
             affinity: Some(template.affinity.clone().unwrap_or_else(|| spread(names))),
             topology_spread_constraints: some(&template.topology_spread_constraints),
             node_selector: (!template.node_selector.is_empty()).then(|| template.node_selector.clone()),
@@ -189,11 +189,15 @@ fn probe(native: bool, path: &str) -> Probe {
     }
 }
 
-fn volumes(resource: &ValkeyReplication, names: &Names<'_>) -> Vec<Volume> {
+fn volumes(resource: &ValkeyReplication, names: &Names<'_>, fingerprint: &str) -> Vec<Volume> {
     let mut volumes = vec![
         Volume {
             name: CONFIG_VOLUME.into(),
-            config_map: Some(ConfigMapVolumeSource { name: names.config(), ..ConfigMapVolumeSource::default() }),
+            config_map: Some(ConfigMapVolumeSource {
+                name: names.config(),
+                items: Some(vec![KeyToPath { key: files::key(fingerprint), path: config::FILE.into(), mode: None }]),
+                ..ConfigMapVolumeSource::default()
+            }),
             ..Volume::default()
         },
         Volume {

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::core::ObjectMeta;
 
 use super::config::Config;
 
 /// On the pod template: names what its servers were started for. A change of it restarts the pods.
-pub(super) const CONFIG_ANNOTATION: &str = "valkey-repl.dev/config";
+pub const CONFIG_ANNOTATION: &str = "valkey-repl.dev/config";
 /// On the StatefulSet: the live directives that its servers know of, to notice when one is taken away.
 pub(super) const LIVE_ANNOTATION: &str = "valkey-repl.dev/live-config";
 
@@ -27,6 +28,20 @@ pub(super) fn cause(config: &Config, live: Option<&StatefulSet>) -> String {
     }
 }
 
+/// What the pods of a set are made for: a [fingerprint](Config::fingerprint).
+pub(super) fn made_for(set: &StatefulSet) -> Option<&str> {
+    noted(set.spec.as_ref()?.template.metadata.as_ref()?)
+}
+
+/// What a pod was made for.
+pub(super) fn pod_made_for(pod: &Pod) -> Option<&str> {
+    noted(&pod.metadata)
+}
+
+fn noted(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.annotations.as_ref()?.get(CONFIG_ANNOTATION)?.split('-').next()
+}
+
 /// The value of [`LIVE_ANNOTATION`].
 pub(super) fn live(config: &Config) -> String {
     config.live_names().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
@@ -39,11 +54,11 @@ mod tests {
 
     use crate::{
         api::tests::resource,
-        resources::{Context, build},
+        resources::{Context, Files, build},
     };
 
     fn set(config: serde_json::Value, live: Option<&StatefulSet>) -> StatefulSet {
-        let context = Context { server_image: "i", replicas: 2, live };
+        let context = Context { server_image: "i", replicas: 2, live, kept: &Files::new() };
         build(&resource(json!({"config": config})), &context).unwrap().stateful_set
     }
 

@@ -15,11 +15,12 @@ use crate::{
         withheld::Wait,
     },
     instance::{Link, Seen, Settings, Target},
-    resources::{Names, names::PORT, trial::Verdict},
+    resources::{
+        Names,
+        names::{MOST_INSTANCES, PORT},
+        trial::Verdict,
+    },
 };
-
-/// The highest ordinal that a resource can have, and one more.
-const MOST_INSTANCES: u32 = 9;
 
 /// What one look shows.
 pub(super) struct Look {
