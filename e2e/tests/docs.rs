@@ -73,3 +73,38 @@ fn commands_are_documented_as_in_the_real_server() {
         }
     }
 }
+
+/// In the order of their names: what a set holds has none of its own.
+fn in_order(reply: &mut Reply) {
+    let items: Vec<&mut Reply> = match reply {
+        Reply::Array(items) | Reply::Set(items) => items.iter_mut().collect(),
+        Reply::Map(pairs) => pairs.iter_mut().map(|(_, value)| value).collect(),
+        _ => Vec::new(),
+    };
+    items.into_iter().for_each(in_order);
+    if let Reply::Set(items) = reply {
+        items.sort_by_key(|item| format!("{item:?}"));
+    }
+}
+
+#[test]
+fn a_client_learns_of_each_command_where_its_keys_are_and_what_it_does_as_from_the_real_server() {
+    let [ours, real] = [Program::Ours, Program::Valkey91].map(|program| Server::start::<&str>(program, &[]).unwrap());
+    let names = ours.line("COMMAND LIST").unwrap();
+    let clients = &mut [ours.client().unwrap(), real.client().unwrap()];
+    for client in clients.iter_mut() {
+        client.cmd(&["HELLO", "3"]).unwrap();
+    }
+    for name in names.items().unwrap().iter().filter_map(Reply::text).filter(|name| !name.starts_with("quorum")) {
+        let [ours, real] = clients.each_mut().map(|client| {
+            let Reply::Array(mut told) = client.cmd(&["COMMAND", "INFO", &name]).unwrap() else { panic!("{name}") };
+            // Subcommands come in no order, and are asked about by themselves.
+            if let Some(Reply::Array(about)) = told.first_mut() {
+                about.truncate(9);
+            }
+            told.iter_mut().for_each(in_order);
+            told
+        });
+        assert_eq!(ours, real, "{name}");
+    }
+}

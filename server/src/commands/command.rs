@@ -2,8 +2,9 @@
 
 use super::docs;
 use super::error::SYNTAX;
+use super::key_spec;
 use super::table::{self, Row};
-use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, Keys, help};
+use super::{Category, Command, CommandError, CommandResult, Ctx, Flags, Group, KeyUse, help};
 use crate::glob;
 use crate::resp::ReplyBuf;
 
@@ -83,7 +84,7 @@ fn describe(reply: &mut ReplyBuf, row: &Row) {
     reply.set(tips.len());
     // Unlike flags and categories, in Valkey too.
     tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
-    describe_keys(reply, command);
+    key_spec::describe(reply, row);
     reply.array(row.subcommands().count());
     row.subcommands().for_each(|sub| describe(reply, sub));
 }
@@ -109,6 +110,7 @@ fn flag_names(row: &Row) -> Vec<&'static str> {
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
         (Flags::SKIP_COMMANDLOG, "skip_commandlog"),
+        (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
@@ -123,68 +125,6 @@ fn flag_names(row: &Row) -> Vec<&'static str> {
 /// The ACL categories of a command, without their `@`.
 pub fn category_names(command: &Command) -> impl Iterator<Item = String> {
     command.categories().iter_names().map(|(name, _)| name.to_ascii_lowercase())
-}
-
-/// The key specifications: where to begin, how to go on, and what is done with the keys.
-fn describe_keys(reply: &mut ReplyBuf, command: &Command) {
-    if matches!(command.keys, Keys::None) {
-        reply.set(0);
-        return;
-    }
-    let uses = command.key_uses();
-    reply.set(uses.len());
-    for (nth, key_use) in uses.iter().enumerate() {
-        describe_key(reply, command, *key_use, nth, nth + 1 == uses.len());
-    }
-}
-
-/// One key specification: that of the `nth` key, and, if it is the last specification, of those that follow.
-fn describe_key(reply: &mut ReplyBuf, command: &Command, key_use: KeyUse, nth: usize, is_last: bool) {
-    reply.map(3);
-    reply.bulk(b"flags");
-    let mut flags = key_use.names();
-    if matches!(command.keys, Keys::Dynamic(_)) || matches!(command.keys, Keys::DynamicFrom(..) if nth > 0) {
-        flags.push("incomplete");
-    }
-    words(reply, &flags);
-    let step = |reply: &mut ReplyBuf, name: &str, kind: &str, spec: &[(&str, i64)]| {
-        reply.bulk(name.as_bytes());
-        reply.map(2);
-        reply.bulk(b"type");
-        reply.bulk(kind.as_bytes());
-        reply.bulk(b"spec");
-        reply.map(spec.len());
-        for (name, value) in spec {
-            reply.bulk(name.as_bytes());
-            reply.int(*value);
-        }
-    };
-    match command.keys {
-        Keys::Range { first, last, step: distance } => {
-            let first = first + nth as i16 * distance;
-            // The last key is told relative to the first, unless from the end.
-            let last = match last {
-                _ if !is_last => 0,
-                last if last < 0 => last,
-                last => last - first,
-            };
-            step(reply, "begin_search", "index", &[("index", first.into())]);
-            let spec = [("lastkey", last.into()), ("keystep", distance.into()), ("limit", 0)];
-            step(reply, "find_keys", "range", &spec);
-        }
-        Keys::Counted(at) => {
-            step(reply, "begin_search", "index", &[("index", at as i64)]);
-            step(reply, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
-        }
-        Keys::DynamicFrom(first, _) if nth == 0 => {
-            step(reply, "begin_search", "index", &[("index", first.into())]);
-            step(reply, "find_keys", "range", &[("lastkey", 0), ("keystep", 1), ("limit", 0)]);
-        }
-        Keys::Dynamic(_) | Keys::DynamicFrom(..) | Keys::None => {
-            step(reply, "begin_search", "unknown", &[]);
-            step(reply, "find_keys", "unknown", &[]);
-        }
-    }
 }
 
 fn documentation(ctx: &mut Ctx<'_>) -> CommandResult {
@@ -219,7 +159,7 @@ fn list(ctx: &mut Ctx<'_>) -> CommandResult {
     };
     let names: Vec<&str> = table::rows().iter().filter(|row| admits(row)).map(|row| row.full_name.as_str()).collect();
     let reply = ctx.reply();
-    reply.set(names.len());
+    reply.array(names.len());
     for name in names {
         reply.bulk(name.as_bytes());
     }

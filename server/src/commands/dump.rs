@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         .acl(Category::DANGEROUS)
         .doc("2.6.0", "Makes a key of the bytes that DUMP returned."),
     Command::new("restore-asking", -4, Group::Server, restore)
-        .flags(Flags::WRITE.union(Flags::DENYOOM))
+        .flags(Flags::WRITE.union(Flags::DENYOOM).union(Flags::ASKING))
         .keys(Keys::FIRST)
         .uses(&[KeyUse::OVERWRITES])
         .acl(Category::DANGEROUS.union(Category::KEYSPACE))

@@ -44,6 +44,7 @@ mod info_replication;
 mod info_server;
 mod info_stats;
 mod info_tls;
+mod key_spec;
 pub mod key_use;
 pub mod keys;
 pub mod latency;

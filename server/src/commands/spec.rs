@@ -57,12 +57,14 @@ bitflags! {
         const NO_ASYNC_LOADING = 1 << 18;
         /// Only a sentinel or internal use: hidden from COMMAND.
         const INTERNAL = 1 << 19;
-        /// Does not use keys of the current database (relevant to `maxmemory` clients' key misses).
+        /// Is served while a script keeps the server busy.
         const ALLOW_BUSY = 1 << 20;
         /// Comes upon keys that it was not given (SCAN, RANDOMKEY): those it deletes for having expired are propagated one by one.
         const TOUCHES_ARBITRARY_KEYS = 1 << 21;
         /// May be called without any of the keys that it can have.
         const NO_MANDATORY_KEYS = 1 << 26;
+        /// In cluster mode it would be taken where a slot is on its way.
+        const ASKING = 1 << 27;
     }
 }
 
