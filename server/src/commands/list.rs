@@ -280,8 +280,10 @@ fn ltrim(ctx: &mut Ctx<'_>) -> CommandResult {
     let keep = clamp(start, end, before);
     list.remove_range(keep.end, before - keep.end, &limits);
     list.remove_range(0, keep.start, &limits);
-    // Told even if nothing had to go; only a change counts, and is propagated.
-    db.touched(key);
+    // Notified even if nothing had to go; only a change counts, is propagated, and ends a WATCH.
+    if keep.len() < before {
+        db.touched(key);
+    }
     db.notify(NotifyEvents::LIST, "ltrim", key);
     db.add_dirty((before - keep.len()) as u64);
     if keep.is_empty() {
