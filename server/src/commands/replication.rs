@@ -59,8 +59,8 @@ fn replicaof(ctx: &mut Ctx<'_>) -> CommandResult {
     if ctx.client.replica.is_some() && ctx.client.is_replica() {
         return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
     }
-    let port = parse_i64(ctx.arg(2)).ok_or(NOT_INTEGER)?;
-    let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+    let port = parse_i64(ctx.arg(2)).and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
     let host = host_of(ctx.arg(1))?;
     if ctx.server.repl.link.as_ref().is_some_and(|l| l.host.eq_ignore_ascii_case(&host) && l.port == port) {
         log_notice!(

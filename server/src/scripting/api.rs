@@ -243,7 +243,7 @@ fn register_function(lua: &Lua, args: MultiValue) -> Result<Value> {
                 return Err(Refused::Text(BAD_FUNCTION_NAME));
             }
             if load.functions.iter().any(|known| known.name.eq_ignore_ascii_case(&new.name)) {
-                return Err(Refused::Text("Function already exists in the library"));
+                return Err(Refused::Text(FUNCTION_EXISTS));
             }
             load.functions.push(new);
             Ok(())
@@ -258,8 +258,10 @@ fn register_function(lua: &Lua, args: MultiValue) -> Result<Value> {
 }
 
 /// The refusal of a function's name.
-const BAD_FUNCTION_NAME: &str =
+pub const BAD_FUNCTION_NAME: &str =
     "Function names can only contain letters, numbers, or underscores(_) and must be at least one character long";
+/// The refusal of a function that the library has already.
+pub const FUNCTION_EXISTS: &str = "Function already exists in the library";
 
 enum Refused {
     Text(&'static str),

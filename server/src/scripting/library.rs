@@ -1,5 +1,6 @@
 //! Libraries of functions: FUNCTION LOAD's, and those that come with a data set.
 
+use super::api::{BAD_FUNCTION_NAME, FUNCTION_EXISTS};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -211,7 +212,13 @@ impl Server {
         self.scripting.vm(Kind::Functions, insecure).map_or(Ok(()), |vm| vm.set_loading(false)).map_err(memory)?;
         outcome.map_err(|why| format!("Error registering functions: {why}"))?;
         if let Some(why) = failure {
-            return Err(format!("Error registering functions: {}", String::from_utf8_lossy(&why)));
+            // These two are told as they are.
+            let own = [BAD_FUNCTION_NAME, FUNCTION_EXISTS].into_iter();
+            let bare = why.strip_prefix(b"ERR ").and_then(|why| own.clone().find(|own| own.as_bytes() == why));
+            return Err(bare.map_or_else(
+                || format!("Error registering functions: {}", String::from_utf8_lossy(&why)),
+                str::to_owned,
+            ));
         }
         if functions.is_empty() {
             return Err("No functions registered".to_owned());

@@ -12,7 +12,7 @@ local rawget, rawset, setmetatable, getmetatable = rawget, rawset, setmetatable,
 local loadstring, unpack, newproxy, collectgarbage = loadstring, unpack, newproxy, collectgarbage
 local resume = coroutine.resume
 local concat, insert = table.concat, table.insert
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 
 -- Errors --------------------------------------------------------------------------------------------------------------------------
 
@@ -45,6 +45,14 @@ local function expect(wanted, value, name)
   if type(value) ~= wanted then
     error("bad argument #1 to '" .. name .. "' (" .. wanted .. ' expected, got ' .. type(value) .. ')', 3)
   end
+end
+
+-- Hands on what a function of Lua's own returned, and what it complains of, at the place of the call.
+local function settle(name, ok, ...)
+  if ok then
+    return ...
+  end
+  error((gsub(tostring((...)), "'%?'", "'" .. name .. "'")), 3)
 end
 
 -- What getmetatable shows of a protected table.
@@ -126,6 +134,9 @@ end
 globals.table.insert = function(t, ...)
   expect('table', t, 'insert')
   guard(t)
+  if select('#', ...) > 2 or select('#', ...) == 0 then
+    settle('insert', pcall(insert, t, ...))
+  end
   return insert(t, ...)
 end
 
@@ -133,21 +144,27 @@ end
 local settings = {stop = 0, restart = 0, setpause = 200, setstepmul = 200}
 
 function globals.collectgarbage(option, value)
-  return settings[option] or collectgarbage(option, value)
+  return settings[option] or (settle('collectgarbage', pcall(collectgarbage, option, value)))
 end
+
+-- As many as the stack takes beside three arguments.
+local MOST = 7997
 
 -- The original one overflows for the widest ranges.
 function globals.unpack(t, first, last)
   expect('table', t, 'unpack')
-  if first == nil and last == nil then
+  if first == nil and last == nil and #t < MOST + 3 then
     return unpack(t)
   end
   first = first == nil and 1 or first
   if last == nil then
     last = #t
   end
-  if (tonumber(last) or 0) - (tonumber(first) or 0) >= 8000 then
+  if (tonumber(last) or 0) - (tonumber(first) or 0) >= MOST then
     error('too many results to unpack', 2)
+  end
+  if not (tonumber(first) and tonumber(last)) then
+    settle('unpack', pcall(unpack, t, first, last))
   end
   return unpack(t, first, last)
 end

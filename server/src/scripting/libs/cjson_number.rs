@@ -3,7 +3,7 @@
 /// A number with so many significant digits, without zeros at its end; in scientific notation where it is very large or small.
 pub fn general(n: f64, digits: usize) -> String {
     if n.is_nan() {
-        return if n.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
+        return "nan".to_owned();
     }
     if n.is_infinite() {
         return if n < 0.0 { "-inf" } else { "inf" }.to_owned();

@@ -72,7 +72,8 @@ pub fn register(lua: &Lua, native: &Table) -> Result<()> {
     cjson.raw_set("_NAME", "cjson")?;
     let cmsgpack: Table = libraries.raw_get("cmsgpack")?;
     cmsgpack.raw_set("_NAME", "cmsgpack")?;
-    cmsgpack.raw_set("_DESCRIPTION", "MessagePack for Lua")?;
+    cmsgpack.raw_set("_DESCRIPTION", "MessagePack C implementation for Lua")?;
+    cmsgpack.raw_set("_COPYRIGHT", "Copyright (C) 2012, Redis Ltd.")?;
     lua.set_app_data(cjson::Settings::default());
     native.raw_set("libraries", libraries)
 }

@@ -18,6 +18,7 @@ const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// A format, read letter by letter.
 struct Format<'a> {
+    args: &'a Args,
     rest: &'a [u8],
     little: bool,
     alignment: usize,
@@ -33,8 +34,8 @@ struct Item {
 }
 
 impl<'a> Format<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Format { rest: text, little: true, alignment: 1 }
+    fn new(args: &'a Args, text: &'a [u8]) -> Self {
+        Format { args, rest: text, little: true, alignment: 1 }
     }
 
     /// The next letter that stands for bytes, for a value that would begin at `at`.
@@ -65,7 +66,7 @@ impl<'a> Format<'a> {
                     size @ 0..=WIDEST => size,
                     size => return Err(format!("integral size {size} is larger than limit of {WIDEST}").into()),
                 },
-                other => return Err(format!("invalid format option '{}'", char::from(*other)).into()),
+                other => return Err(self.args.bad(0, &format!("invalid format option '{}'", char::from(*other)))),
             };
             let unit = size.min(self.alignment);
             let padding = if unit == 0 || *letter == b'c' { 0 } else { at.next_multiple_of(unit) - at };
@@ -97,7 +98,7 @@ impl<'a> Format<'a> {
 
 fn pack(lua: &Lua, args: &Args) -> Outcome {
     let text = args.text(0)?;
-    let mut format = Format::new(&text);
+    let mut format = Format::new(args, &text);
     let (mut out, mut next) = (Vec::new(), 1);
     while let Some(item) = format.next(out.len())? {
         out.resize(out.len() + item.padding, 0);
@@ -141,7 +142,7 @@ fn unpack(lua: &Lua, args: &Args) -> Outcome {
     if start == 0 {
         return Err(args.bad(2, "offset must be 1 or greater"));
     }
-    let mut format = Format::new(&text);
+    let mut format = Format::new(args, &text);
     let short = || args.bad(1, "data string too short");
     let mut at = usize::try_from(start.saturating_sub(1)).ok().filter(|at| *at <= data.len()).ok_or_else(short)?;
     let mut values: Vec<Value> = Vec::new();
@@ -192,7 +193,7 @@ fn decode(letter: u8, bytes: &[u8]) -> Value {
 
 fn size(lua: &Lua, args: &Args) -> Outcome {
     let text = args.text(0)?;
-    let mut format = Format::new(&text);
+    let mut format = Format::new(args, &text);
     let mut total: usize = 0;
     while let Some(item) = format.next(total)? {
         if item.letter == b's' {
@@ -248,7 +249,7 @@ mod tests {
             ("return struct.pack('I33', 1)", "integral size 33 is larger than limit of 32"),
             ("return struct.pack('I999999999999', 1)", "integral size overflow"),
             ("return struct.pack('!3b', 1)", "alignment 3 is not a power of 2"),
-            ("return struct.pack('y', 1)", "invalid format option 'y'"),
+            ("return struct.pack('y', 1)", "bad argument #1 to 'pack' (invalid format option 'y')"),
         ] {
             assert_eq!(run(script), format!("user_script:1: {error}"), "{script}");
         }
