@@ -44,17 +44,18 @@ pub struct Bio {
 }
 
 impl Bio {
-    /// Starts the threads.
+    /// Starts the threads, on these [processors](crate::affinity).
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(postbox: &Postbox<Message>) -> std::io::Result<Self> {
+    pub fn start(postbox: &Postbox<Message>, processors: &[u8]) -> std::io::Result<Self> {
         let freed = Arc::new(AtomicU64::new(0));
         let worker = |name: &str| -> std::io::Result<Sender<Job>> {
             let (sender, jobs) = channel();
-            let (postbox, freed) = (postbox.clone(), freed.clone());
+            let (postbox, freed, processors) = (postbox.clone(), freed.clone(), processors.to_owned());
             std::thread::Builder::new().name(name.to_owned()).spawn(move || {
                 crate::crash::guard_thread();
+                crate::affinity::bind(&processors);
                 for job in jobs {
                     match job {
                         Job::Free(value, objects) => {

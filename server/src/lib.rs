@@ -4,6 +4,7 @@
 //! `replication` and `persistence` append, `net` writes.
 
 pub mod acl;
+pub mod affinity;
 pub mod allocator;
 pub mod bio;
 pub mod check;
@@ -25,7 +26,9 @@ pub mod replication;
 pub mod resp;
 pub mod scripting;
 pub mod server;
+pub mod supervisor;
 pub mod sys;
+pub mod syslog;
 pub mod title;
 pub mod tls;
 pub mod tracking;

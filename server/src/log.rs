@@ -11,6 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::{LogFormat, LogLevel, LogTimestampFormat};
+use crate::syslog::{SOCKET, Syslog};
 
 /// What the process is at the moment; the letter in each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ static SILENT: AtomicBool = AtomicBool::new(false);
 /// The descriptor that lines go to, for who may use no lock.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(1);
 static TARGET: OnceLock<Mutex<Option<LogFile>>> = OnceLock::new();
+static SYSLOG: OnceLock<Syslog> = OnceLock::new();
 
 /// The file that lines go to.
 struct LogFile {
@@ -96,6 +98,11 @@ pub fn open(path: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Sends the lines to the system's log as well.
+pub fn also_to(syslog: Syslog) {
+    let _ = SYSLOG.set(syslog);
+}
+
 /// Where lines go to, as a signal handler may use it.
 pub fn descriptor() -> i32 {
     DESCRIPTOR.load(Relaxed)
@@ -110,6 +117,9 @@ pub fn enabled(level: LogLevel) -> bool {
 pub fn write(level: LogLevel, message: std::fmt::Arguments<'_>) {
     if SILENT.load(Relaxed) {
         return;
+    }
+    if let Some(syslog) = SYSLOG.get() {
+        syslog.send(SOCKET.as_ref(), level, &short_time(), &message.to_string());
     }
     let (mark, level) = match level {
         LogLevel::Debug => ('.', "debug"),
@@ -174,9 +184,20 @@ fn emit(bytes: &[u8]) {
     };
 }
 
+/// The time as the system's log wants it: `Nov 22 08:19:04`.
+fn short_time() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let t = crate::sys::local_time(now.as_secs() as i64);
+    format!("{} {:2} {:02}:{:02}:{:02}", month(t.month), t.day, t.hour, t.minute, t.second)
+}
+
+fn month(month: i32) -> &'static str {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    usize::try_from(month).ok().and_then(|month| MONTHS.get(month).copied()).unwrap_or("???")
+}
+
 /// The time as `log-timestamp-format` wants it; local time, `22 Nov 2026 08:19:04.303`, by default.
 fn timestamp() -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let format = TIME_FORMAT.load(Relaxed);
     if format == LogTimestampFormat::Milliseconds as u8 {
@@ -198,7 +219,7 @@ fn timestamp() -> String {
             offset % 60
         );
     }
-    let month = MONTHS.get(t.month as usize).copied().unwrap_or("???");
+    let month = month(t.month);
     format!("{:02} {month} {} {:02}:{:02}:{:02}.{:03}", t.day, t.year, t.hour, t.minute, t.second, now.subsec_millis())
 }
 

@@ -96,6 +96,31 @@ pub fn close_in_child(fd: BorrowedFd<'_>) {
     unsafe { libc::close(fd.as_raw_fd()) };
 }
 
+/// Keeps huge pages out of this process where the kernel gives them to all: after a fork each write would copy a huge one.
+pub fn refuse_huge_pages() {
+    let given = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    if given.contains("[always]") {
+        // SAFETY: PR_SET_THP_DISABLE takes numbers and touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+    }
+}
+
+/// Has the kernel begin to bring a part of a file to the disk; with `wait`, ends when it is there. Says nothing of the file's size or name: that is for
+/// `fsync`.
+///
+/// # Errors
+/// Those of `sync_file_range`.
+pub fn write_back(file: &std::fs::File, offset: u64, length: u64, wait: bool) -> io::Result<()> {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let flags = if wait { all } else { libc::SYNC_FILE_RANGE_WRITE };
+    let (offset, length) = (offset as libc::off64_t, length as libc::off64_t);
+    // SAFETY: the descriptor is open while `file` lives, and no memory is touched.
+    match unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Asks the kernel to kill this process when its parent dies.
 pub fn die_with_parent() {
     // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.

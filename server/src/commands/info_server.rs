@@ -27,7 +27,7 @@ pub const SERVER: &[Part] = &[
         // As Valkey shows what no GCC compiled.
         gcc_version: |_| "0.0.0",
         process_id: |_| std::process::id(),
-        process_supervised: |_| "no",
+        process_supervised: |_| crate::supervisor::name(),
         run_id: |v| v.server.run_id.as_str(),
         tcp_port: |v| v.server.config.port,
         server_time_usec: |_| crate::sys::unix_us(),

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::tls::Session;
 
@@ -53,16 +53,20 @@ impl Stream {
         Ok(Stream { socket, unix, tls: None })
     }
 
-    /// Begins a TCP connection; writability tells that it ended, [`take_error`](Self::take_error) how.
+    /// Begins a TCP connection, or one over Multipath TCP; writability tells that it ended, [`take_error`](Self::take_error) how.
     ///
     /// # Errors
     /// When it fails at once.
-    pub fn connect(addr: SocketAddr, source: Option<SocketAddr>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    pub fn connect(addr: SocketAddr, source: Option<SocketAddr>, multipath: bool) -> io::Result<Self> {
+        let protocol = multipath.then_some(Protocol::MPTCP);
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, protocol)?;
         socket.set_nonblocking(true)?;
         if let Some(source) = source {
             socket.set_reuse_address(true)?;
-            socket.bind(&source.into())?;
+            // As good as can be, as Valkey has it: an address that is not this machine's keeps nobody from connecting.
+            if let Err(e) = socket.bind(&source.into()) {
+                crate::log_warning!("bind-source-addr {}: {e}; another address is used", source.ip());
+            }
         }
         match socket.connect(&addr.into()) {
             Ok(()) => {}

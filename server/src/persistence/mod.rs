@@ -4,6 +4,7 @@ pub mod aof;
 pub mod child;
 pub mod children;
 pub mod fan;
+mod gradual;
 pub mod load;
 pub mod rdb;
 pub mod snapshot;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::child::{Child, Purpose, Reporter};
 use super::fan::Fan;
+use super::gradual::Gradual;
 use crate::config::Config;
 use crate::net::{Interest, Token};
 use crate::replication::{ReplId, Replication};
@@ -125,6 +126,7 @@ impl Server {
         let spawned = {
             let this = &*self;
             Child::spawn(purpose, this.keyspace.dirty(), &this.listeners, |reporter| {
+                crate::affinity::bind(&this.config.bgsave_cpulist);
                 this.show_title(Some(if socket { "valkey-rdb-to-replicas" } else { "valkey-rdb-bgsave" }));
                 this.write_snapshot(target, format, reporter)
             })
@@ -198,7 +200,8 @@ impl Server {
         let write = || -> Result<(), String> {
             let mut file =
                 File::create(&temp).map_err(|e| format!("Failed opening the temp RDB file {}: {e}", temp.display()))?;
-            super::write_rdb(self, &mut file, format, false, reporter)?;
+            let mut gradual = Gradual::new(&mut file, self.config.rdb_save_incremental_fsync);
+            super::write_rdb(self, &mut gradual, format, false, reporter)?;
             file.sync_all().map_err(|e| format!("Write error saving DB on disk: fsync: {e}"))?;
             fs::rename(&temp, &path).map_err(|e| {
                 format!("Error moving temp DB file {} on the final destination {}: {e}", temp.display(), path.display())

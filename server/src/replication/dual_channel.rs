@@ -101,14 +101,14 @@ impl Link {
 impl Server {
     /// `+DUALCHANNELSYNC`: sets the connection aside and makes another for the snapshot.
     pub fn open_rdb_channel(&mut self) -> Result<(), String> {
-        let source = self.link_source();
+        let (source, multipath) = (self.link_source(), self.config.repl_mptcp);
         let Some(link) = &mut self.repl.link else { return Ok(()) };
         let Some(main) = link.stream.take() else { return Ok(()) };
         self.poll.remove(&main);
         let opened = main
             .peer_addr()
             .ok_or_else(|| std::io::Error::other("the PRIMARY has no address"))
-            .and_then(|addr| Stream::connect(addr, source))
+            .and_then(|addr| Stream::connect(addr, source, multipath))
             .and_then(|rdb| {
                 self.poll.add(&main, Token::MainChannel, Interest::Read)?;
                 self.poll.add(&rdb, Token::PrimaryLink, Interest::ReadWrite)?;

@@ -242,11 +242,12 @@ impl Server {
             log_notice!("{} has no address; it is where our replica {} was: {ip}", link.host, link.address());
             Ok(SocketAddr::new(ip, link.port))
         });
-        let connected = found.and_then(|addr| Stream::connect(addr, source)).and_then(|mut stream| {
-            self.connect_tls(&mut stream, &link.host)?;
-            self.poll.add(&stream, Token::PrimaryLink, Interest::ReadWrite)?;
-            Ok(stream)
-        });
+        let connected =
+            found.and_then(|addr| Stream::connect(addr, source, self.config.repl_mptcp)).and_then(|mut stream| {
+                self.connect_tls(&mut stream, &link.host)?;
+                self.poll.add(&stream, Token::PrimaryLink, Interest::ReadWrite)?;
+                Ok(stream)
+            });
         match connected {
             Ok(stream) => {
                 let Some(link) = &mut self.repl.link else { return };

@@ -304,6 +304,9 @@ impl Server {
         }
         self.create_backlog();
         log_notice!("PRIMARY <-> REPLICA sync: Finished with success");
+        crate::supervisor::tell(
+            "STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n",
+        );
         self.persistence_after_sync(file);
         match &self.repl.link {
             Some(link) if link.lost_main_channel() => {

@@ -5,7 +5,7 @@ use crate::client::blocked::Why;
 use crate::client::{Blocked, Client, ClientFlags, ClientId, pubsub};
 use crate::commands::redact::is_secret;
 use crate::commands::{CommandError, Flags, Group, Row, dispatch};
-use crate::config::NotifyEvents;
+use crate::config::{NotifyEvents, PropagationError};
 use crate::data::entry::Entry;
 use crate::data::value::Kind;
 use crate::replication::link::Link;
@@ -97,6 +97,12 @@ impl Server {
             String::from_utf8_lossy(&error.0),
             row.map_or("<unknown>", |row| &row.full_name)
         );
+        // What a replica that takes no writes of its own did not do as its primary did, it lacks.
+        let stops = self.config.propagation_error_behavior != PropagationError::Ignore;
+        if client.is_primary() && self.config.replica_read_only && stops {
+            let command = row.map_or("<unknown>", |row| &row.full_name);
+            panic!("This {from} panicked sending an error to its {to} after processing the command '{command}'");
+        }
     }
 
     /// After the outermost call: clients whose watched keys changed, clients whose keys are ready.

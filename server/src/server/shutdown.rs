@@ -194,6 +194,7 @@ impl Server {
         // Replicas get what is left for them: the last writes were acknowledged to clients.
         self.serve_replicas();
         self.flush_output();
+        crate::supervisor::tell("STOPPING=1\n");
         log_warning!("Valkey is now ready to exit, bye bye...");
         self.exit = Some(0);
         true

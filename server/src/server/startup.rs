@@ -12,12 +12,13 @@ use crate::commands::table;
 use crate::config::{Config, Loaded};
 use crate::keyspace::Keyspace;
 use crate::log::Role;
-use crate::net::listener::{Kind, Listener};
+use crate::net::listener::{Kind, Listener, Options};
 use crate::net::poll::{Interest, Poll, Token};
 use crate::net::waker::Mailbox;
 use crate::persistence::Persistence;
 use crate::replication::Replication;
-use crate::{crash, log, log_notice, log_warning};
+use crate::syslog::Syslog;
+use crate::{affinity, crash, log, log_notice, log_warning, supervisor};
 
 /// Signals, as bytes in a socket pair that the event loop watches.
 #[derive(Debug)]
@@ -72,6 +73,10 @@ impl Server {
         log::open(&config.logfile).map_err(|e| format!("Can't open the log file: {e}"))?;
         log::set_level(config.loglevel);
         log::set_format(config.log_format, config.log_timestamp_format);
+        if config.syslog_enabled {
+            let syslog = Syslog::new(&config.syslog_ident, config.syslog_facility);
+            log::also_to(syslog.map_err(|e| format!("Can't log to the system: {e}"))?);
+        }
         if !config.hash_seed.is_empty() {
             crate::data::table::seed_hashes(&config.hash_seed);
         }
@@ -83,11 +88,16 @@ impl Server {
                 "Warning: Failed to configure LOCALE derived from the environment variables, using the default locale 'C'."
             );
         }
-        if config.daemonize {
+        if !supervisor::begin(config.supervised) && config.daemonize {
             crate::sys::daemonize().map_err(|e| format!("Can't go into the background: {e}"))?;
         }
         announce(&config);
         crate::sys::raise_file_limit(u64::from(config.maxclients) + files_beside_clients(&config));
+
+        if config.disable_thp {
+            crate::sys::refuse_huge_pages();
+        }
+        affinity::bind(&config.server_cpulist);
 
         let now = crate::sys::unix_ms();
         let text = |e: io::Error| e.to_string();
@@ -97,7 +107,7 @@ impl Server {
         crate::sys::end_on_insistence().map_err(text)?;
         poll.add(&mailbox, Token::Waker, Interest::Read).map_err(text)?;
         poll.add(&signals.0, Token::Signal, Interest::Read).map_err(text)?;
-        let bio = Bio::start(&mailbox.postbox()).map_err(text)?;
+        let bio = Bio::start(&mailbox.postbox(), &config.bio_cpulist).map_err(text)?;
         let mut keyspace = Keyspace::new(config.databases);
         keyspace.set_now_ms(now);
         let run_id = String::from_utf8_lossy(&crate::sys::random_hex40()).into_owned();
@@ -194,6 +204,11 @@ impl Server {
                 log_notice!("Ready to accept connections {name}");
             }
         }
+        supervisor::tell(if self.is_primary() {
+            "STATUS=Ready to accept connections\nREADY=1\n"
+        } else {
+            "STATUS=Ready to accept connections in read-only mode. Waiting for PRIMARY <-> REPLICA sync\nREADY=1\n"
+        });
         self.run()
     }
 
@@ -209,7 +224,8 @@ impl Server {
         }
         if !self.config.unixsocket.is_empty() {
             let path = crate::persistence::snapshot::path_of(&self.config.unixsocket);
-            let listener = Listener::unix(&path, self.config.unixsocketperm, backlog)
+            let (mode, group) = (self.config.unixsocketperm, &*String::from_utf8_lossy(&self.config.unixsocketgroup));
+            let listener = Listener::unix(&path, mode, group, backlog)
                 .map_err(|e| format!("Failed opening Unix socket: bind: {}: {e}", path.display()))?;
             opened.push(listener);
         }
@@ -237,7 +253,12 @@ impl Server {
             if self.listeners.iter().any(|l| l.kind == kind && l.place == (address.to_owned(), port)) {
                 continue;
             }
-            match Listener::tcp(address, port, self.config.tcp_backlog, kind) {
+            let options = Options {
+                backlog: self.config.tcp_backlog,
+                mark: self.config.socket_mark_id,
+                multipath: self.config.mptcp && kind != Kind::Metrics,
+            };
+            match Listener::tcp(address, port, kind, options) {
                 Ok(listener) => opened.push(listener),
                 Err(e) => {
                     let absent = matches!(

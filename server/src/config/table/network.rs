@@ -11,7 +11,7 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Path of the Unix socket to listen on.
     unixsocket: Vec<u8> = vec![], "unixsocket", optional_text(), None, Acts, Immutable;
     /// Group that owns the Unix socket.
-    unixsocketgroup: Vec<u8> = vec![], "unixsocketgroup", optional_text(), None, NoEffectHere, Immutable;
+    unixsocketgroup: Vec<u8> = vec![], "unixsocketgroup", optional_text(), None, Acts, Immutable;
     /// Mode of the Unix socket; 0 leaves what the umask gives.
     unixsocketperm: u32 = 0, "unixsocketperm", octal(0o777), None, Acts, Immutable;
     /// Length of the kernel's queue of connections not yet accepted.
@@ -29,9 +29,9 @@ macro_rules! network_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// TLS connections accepted in one turn of the loop.
     max_new_tls_connections_per_cycle: u32 = 1, "max-new-tls-connections-per-cycle", number(1, 1000), None, Acts;
     /// Mark that the kernel puts on packets of listening sockets.
-    socket_mark_id: u32 = 0, "socket-mark-id", number(0, UINT_MAX), None, NoEffectHere, Immutable;
+    socket_mark_id: u32 = 0, "socket-mark-id", number(0, UINT_MAX), None, Acts, Immutable;
     /// Listens with multipath TCP.
-    mptcp: bool = false, "mptcp", flag(), None, NoEffectHere, Immutable;
+    mptcp: bool = false, "mptcp", flag(), None, Acts, Immutable;
     /// Bytes of one client's requests that may wait to be parsed.
     client_query_buffer_limit: u64 = 1 << 30, "client-query-buffer-limit", memory(1 << 20, LONG_MAX), None, Acts;
     /// Bytes that one argument may have.

@@ -13,7 +13,7 @@ macro_rules! persistence_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Whether snapshots of later versions are read.
     rdb_version_check: RdbVersionCheck = RdbVersionCheck::Strict, "rdb-version-check", one_of(), None, Acts;
     /// Brings a snapshot to the disk as it is written, not all at its end.
-    rdb_save_incremental_fsync: bool = true, "rdb-save-incremental-fsync", flag(), None, NoEffectHere;
+    rdb_save_incremental_fsync: bool = true, "rdb-save-incremental-fsync", flag(), None, Acts;
     /// Removes files of syncs where persistence is off.
     rdb_del_sync_files: bool = false, "rdb-del-sync-files", flag(), None, NoEffectHere;
     /// Refuses writes after a snapshot failed.
@@ -39,7 +39,7 @@ macro_rules! persistence_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Bytes below which it is not rewritten.
     auto_aof_rewrite_min_size: u64 = 64 << 20, "auto-aof-rewrite-min-size", memory(0, LONG_MAX), None, Acts;
     /// Brings a rewritten file to the disk as it is written.
-    aof_rewrite_incremental_fsync: bool = true, "aof-rewrite-incremental-fsync", flag(), None, NoEffectHere;
+    aof_rewrite_incremental_fsync: bool = true, "aof-rewrite-incremental-fsync", flag(), None, Acts;
     /// Loads a file that breaks off at its end.
     aof_load_truncated: bool = true, "aof-load-truncated", flag(), None, Acts;
     /// Begins a rewritten file with a snapshot.

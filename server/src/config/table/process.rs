@@ -11,7 +11,7 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// File for the process id; in the background an empty one means `/var/run/valkey.pid`, elsewhere none.
     pidfile: Vec<u8> = vec![], "pidfile", optional_text(), None, Acts, Immutable;
     /// Who is told that the server is ready.
-    supervised: Supervised = Supervised::No, "supervised", one_of(), None, NoEffectHere, Immutable;
+    supervised: Supervised = Supervised::No, "supervised", one_of(), None, Acts, Immutable;
     /// The least severe messages that are logged.
     loglevel: LogLevel = LogLevel::Notice, "loglevel", one_of(), Log, Acts;
     /// File that the log goes to; empty for standard output.
@@ -23,11 +23,11 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// Keeps keys, values and arguments out of the log.
     hide_user_data_from_log: bool = true, "hide-user-data-from-log", flag(), Log, Acts;
     /// Logs to syslog.
-    syslog_enabled: bool = false, "syslog-enabled", flag(), None, NoEffectHere, Immutable;
+    syslog_enabled: bool = false, "syslog-enabled", flag(), None, Acts, Immutable;
     /// Name in syslog.
-    syslog_ident: Vec<u8> = b"valkey".to_vec(), "syslog-ident", text(), None, NoEffectHere, Immutable;
+    syslog_ident: Vec<u8> = b"valkey".to_vec(), "syslog-ident", text(), None, Acts, Immutable;
     /// Facility in syslog.
-    syslog_facility: SyslogFacility = SyslogFacility::Local0, "syslog-facility", one_of(), None, NoEffectHere, Immutable;
+    syslog_facility: SyslogFacility = SyslogFacility::Local0, "syslog-facility", one_of(), None, Acts, Immutable;
     /// Draws the logo at start even when the log is no terminal.
     always_show_logo: bool = false, "always-show-logo", flag(), None, Acts, Immutable;
     /// Warnings of start that are not to keep the server from starting.
@@ -57,17 +57,17 @@ macro_rules! process_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_area! 
     /// The scores: primary, replica, child.
     oom_score_adj_values: [i32; 3] = [0, 200, 800], "oom-score-adj-values", OomScores, OomScore, Acts;
     /// Turns transparent huge pages off for the process.
-    disable_thp: bool = true, "disable-thp", flag(), None, NoEffectHere, Immutable;
+    disable_thp: bool = true, "disable-thp", flag(), None, Acts, Immutable;
     /// Locale in whose order texts are sorted; none is that of the environment.
     locale_collate: Vec<u8> = vec![], "locale-collate", text(), Locale, Acts;
     /// CPUs of the data thread.
-    server_cpulist: Vec<u8> = vec![], "server-cpulist" | "server_cpulist", optional_text(), None, NoEffectHere, Immutable;
+    server_cpulist: Vec<u8> = vec![], "server-cpulist" | "server_cpulist", optional_text(), None, Acts, Immutable;
     /// CPUs of the background threads.
-    bio_cpulist: Vec<u8> = vec![], "bio-cpulist" | "bio_cpulist", optional_text(), None, NoEffectHere, Immutable;
+    bio_cpulist: Vec<u8> = vec![], "bio-cpulist" | "bio_cpulist", optional_text(), None, Acts, Immutable;
     /// CPUs of a child that rewrites the append only file.
-    aof_rewrite_cpulist: Vec<u8> = vec![], "aof-rewrite-cpulist" | "aof_rewrite_cpulist", optional_text(), None, NoEffectHere, Immutable;
+    aof_rewrite_cpulist: Vec<u8> = vec![], "aof-rewrite-cpulist" | "aof_rewrite_cpulist", optional_text(), None, Acts, Immutable;
     /// CPUs of a child that saves.
-    bgsave_cpulist: Vec<u8> = vec![], "bgsave-cpulist" | "bgsave_cpulist", optional_text(), None, NoEffectHere, Immutable;
+    bgsave_cpulist: Vec<u8> = vec![], "bgsave-cpulist" | "bgsave_cpulist", optional_text(), None, Acts, Immutable;
     /// Zone that the server says it is in.
     availability_zone: Vec<u8> = vec![], "availability-zone", text(), None, Acts;
     /// Text that a crash report carries.

@@ -43,7 +43,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Lets the kernel gather small writes to replicas.
     repl_disable_tcp_nodelay: bool = false, "repl-disable-tcp-nodelay", flag(), None, Acts;
     /// Connects to the primary with multipath TCP.
-    repl_mptcp: bool = false, "repl-mptcp", flag(), None, NoEffectHere, Immutable;
+    repl_mptcp: bool = false, "repl-mptcp", flag(), None, Acts, Immutable;
     /// Bytes of the stream that are kept for partial syncs, at least 16 KiB.
     repl_backlog_size: u64 = 10 << 20, "repl-backlog-size", memory(1, LONG_MAX).capped(16 << 10, LONG_MAX), Backlog, Acts;
     /// Seconds without replicas after which the backlog is dropped; 0 for never.
@@ -53,7 +53,7 @@ macro_rules! replication_rows { ($then:ident $rest:tt $($rows:tt)*) => { next_ar
     /// Seconds that a replica may lag and still count for that.
     min_replicas_max_lag: u32 = 10, "min-replicas-max-lag" | "min-slaves-max-lag", number(0, INT_MAX), GoodReplicas, Acts;
     /// What is done about a replicated or logged command that fails.
-    propagation_error_behavior: PropagationError = PropagationError::Ignore, "propagation-error-behavior", one_of(), None, NoEffectHere;
+    propagation_error_behavior: PropagationError = PropagationError::Ignore, "propagation-error-behavior", one_of(), None, Acts;
     /// Writes of an importing client do not expire.
     import_mode: bool = false, "import-mode", flag(), None, Acts;
     /// Milliseconds for which votes of the others let a primary accept writes; 0 for no such lease. This server's own.

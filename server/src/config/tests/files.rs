@@ -157,11 +157,11 @@ fn what_this_server_does_not_have_keeps_it_from_starting() {
 
 #[test]
 fn what_has_no_effect_here_is_named() {
-    let text = "tls-dh-params-file /x\nsyslog-enabled yes\nactivedefrag no\ndynamic-hz yes\nport 1\nrdma-bind 10.0.0.1\n\
+    let text = "tls-dh-params-file /x\nignore-warnings x\nactivedefrag no\ndynamic-hz yes\nport 1\nrdma-bind 10.0.0.1\n\
                 crash-memcheck-enabled no";
     assert_eq!(
         load_text(text).unwrap().without_effect(),
-        ["rdma-bind", "syslog-enabled", "crash-memcheck-enabled", "tls-dh-params-file", "dynamic-hz"]
+        ["rdma-bind", "ignore-warnings", "crash-memcheck-enabled", "tls-dh-params-file", "dynamic-hz"]
     );
 }
 

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use super::manifest::{FileType, Manifest, Part};
 use super::{State, directory, stem};
 use crate::persistence::child::{Child, Purpose, Reporter};
+use crate::persistence::gradual::Gradual;
 use crate::persistence::snapshot::Format;
 use crate::server::Server;
 use crate::{log_notice, log_warning};
@@ -36,6 +37,7 @@ impl Server {
         let spawned = {
             let this = &*self;
             Child::spawn(Purpose::AofRewrite, this.keyspace.dirty(), &this.listeners, |reporter| {
+                crate::affinity::bind(&this.config.aof_rewrite_cpulist);
                 this.show_title(Some("valkey-aof-rewrite"));
                 this.write_base(reporter)
             })
@@ -59,10 +61,11 @@ impl Server {
     pub fn write_base_file(&self, path: &std::path::Path, reporter: Option<&Reporter>) -> Result<(), String> {
         let mut file = File::create(path)
             .map_err(|e| format!("Opening the temp file for AOF rewrite: {}: {e}", path.display()))?;
+        let mut gradual = Gradual::new(&mut file, self.config.aof_rewrite_incremental_fsync);
         if self.config.aof_use_rdb_preamble {
-            crate::persistence::write_rdb(self, &mut file, Format::CURRENT, true, reporter)?;
+            crate::persistence::write_rdb(self, &mut gradual, Format::CURRENT, true, reporter)?;
         } else {
-            let mut out = BufWriter::with_capacity(256 * 1024, &mut file);
+            let mut out = BufWriter::with_capacity(256 * 1024, gradual);
             let time = format!("#TS:{}\r\n", crate::sys::unix_ms() / 1000);
             let header = if self.config.aof_timestamp_enabled { time.as_bytes() } else { b"" };
             out.write_all(header)
