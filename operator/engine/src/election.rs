@@ -174,9 +174,14 @@ impl<'a> Turn<'a> {
             let kept = survivors.iter().any(|s| s.life.name == primary.name && s.reach >= lineage.offset);
             if alone && !kept && !unheard.contains(&primary.name) && self.answered_alone(record) {
                 let (old, name) = (primary.name.as_str(), best.life.name.as_str());
-                let message = format!(
-                    "{old} went on alone and has lost what it answered since; {name} holds the most of what is left"
-                );
+                let left = match unheard.as_slice() {
+                    [] => format!("{name} holds the most of what is left"),
+                    others => format!(
+                        "{name} holds the most of what answers, and {} may hold more and does not answer",
+                        others.join(" and ")
+                    ),
+                };
+                let message = format!("{old} went on alone and has lost what it answered since; {left}");
                 self.say(ReasonCode::NoSuccessor, Some(old), message);
                 return None;
             }

@@ -3,7 +3,7 @@
 //! Replicas first, one at a time; the primary hands over to one that is up to date and follows as the last. Whether an
 //! instance may go now is the engine's to say.
 
-use super::observe::PodView;
+use super::observe::{ContainerView, PodView};
 
 /// What the pods are, compared to what they should be.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +28,18 @@ impl Pods<'_> {
             && self.staying.iter().all(|pod| self.outdated(pod) == (pod.name == primary))
     }
 
-    /// The pod to restart now, out of those that the engine says may go; none while another is on its way.
+    /// The pod to restart now, out of those that the engine says may go; none while another is on its way. One that was never started goes
+    /// whatever else is: nothing runs in it, and what its volume holds may be what all wait for.
     pub fn next(&self, restartable: &[String]) -> Option<&PodView> {
+        let mut never_started = self
+            .staying
+            .iter()
+            .rev()
+            .copied()
+            .filter(|pod| self.outdated(pod) && !pod.leaving && pod.container == ContainerView::Waiting);
+        if let Some(pod) = never_started.next() {
+            return Some(pod);
+        }
         if self.staying.len() < self.wanted || self.staying.iter().any(|pod| pod.leaving) {
             return None;
         }
@@ -45,7 +55,7 @@ impl Pods<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::observe::ContainerView, *};
+    use super::*;
 
     fn pod(name: &str, revision: &str) -> PodView {
         PodView {
@@ -95,6 +105,17 @@ mod tests {
         let set = [pod("p-0", "new"), pod("p-1", "new")];
         assert_eq!(pods(&set).next(&all(&set)), None);
         assert!(!pods(&set).primary_is_due("p-0"));
+    }
+
+    #[test]
+    fn a_pod_that_was_never_started_is_made_anew_although_nobody_serves() {
+        let mut set = [pod("p-0", "old"), pod("p-1", "old")];
+        set[1].container = ContainerView::Waiting;
+        assert_eq!(pods(&set).next(&[]).map(|p| p.name.as_str()), Some("p-1"));
+        set[1].leaving = true;
+        assert_eq!(pods(&set).next(&[]), None);
+        let set = [pod("p-0", "old"), PodView { container: ContainerView::Waiting, ..pod("p-1", "new") }];
+        assert_eq!(pods(&set).next(&[]), None, "it is up to date, and on its way");
     }
 
     #[test]

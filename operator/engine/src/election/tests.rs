@@ -237,6 +237,12 @@ fn nobody_takes_over_unasked_from_a_primary_that_went_on_alone_and_lost_its_disk
         let risk = held.conditions.iter().find(|c| c.kind == crate::ConditionKind::DatasetAtRisk).unwrap();
         assert_eq!((risk.status, risk.reason.as_str()), (Some(true), "NoSuccessor"), "{risk:?}");
     }
+    // There is a third one, which may hold more.
+    let mut seen = after(empty.clone(), None);
+    seen.spec.instances = 3;
+    seen.instances.push(Instance { answer: None, connection: Connection::Untried, ..restarted(2, 0, false) });
+    let said = decide(&seen, &Memory::default()).reasons;
+    assert!(said.iter().any(|r| r.message.contains("pair-2 may hold more and does not answer")), "{said:?}");
     let epoch = Acceptance { epoch: Some(EPOCH), instance: None };
     let mut seen = after(empty.clone(), None);
     seen.spec.accept_data_loss = Some(epoch);
