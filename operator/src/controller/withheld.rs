@@ -3,16 +3,26 @@
 //! all is well, and nobody waits for the answer.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use k8s_openapi::{api::events::v1::Event, jiff::Timestamp};
-use kube::{Api, Client, api::ListParams};
+use k8s_openapi::{
+    api::{core::v1::Pod, events::v1::Event},
+    jiff::Timestamp,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, ObjectMeta, Patch},
+};
+use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{apply::CALL, gate::Gate, observe::PodView, trouble};
+use crate::{manager, resources::CONFIG_ANNOTATION};
+
+type Labels = BTreeMap<String, String>;
 
 /// How long a pod may be missing before anybody is asked why.
 const MISSING: Duration = Duration::from_secs(5);
@@ -86,13 +96,38 @@ impl Withheld {
     }
 
     /// Why this pod still waits, as far as is known; `news` is notified when more is.
-    pub fn why(&mut self, pod: &str, wait: Option<Wait>) -> Option<String> {
+    pub fn why(&mut self, pod: &str, labels: impl FnOnce() -> Labels, wait: Option<Wait>) -> Option<String> {
         if self.pace.asks(pod, wait.as_ref(), Instant::now()) {
-            self.ask(wait.as_ref()?.uid().to_owned());
+            let wait = wait.as_ref()?;
+            self.ask(wait.uid().to_owned());
+            if matches!(wait, Wait::Made { .. }) {
+                self.find(pod.to_owned(), labels());
+            }
         }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.retain(|uid, _| self.pace.concerns(uid));
         wait.and_then(|wait| wait.why(pod, events.get(wait.uid())?))
+    }
+
+    /// A pod that seems to be missing may have lost its labels to somebody: then neither its StatefulSet nor the watch knows it any more. It gets
+    /// them back.
+    fn find(&self, name: String, labels: Labels) {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let gate = self.gate.clone();
+        tokio::spawn(async move {
+            let found = match gate.pass_eventually(CALL, api.get_metadata_opt(&name)).await {
+                Ok(Some(found)) if has_lost(&found.metadata, &labels) => found.metadata,
+                Ok(_) => return,
+                Err(error) => return tracing::debug!("pod {name} is not read: {error}"),
+            };
+            tracing::warn!(pod = name, "somebody took its labels away; it gets them back");
+            let patch = Patch::Merge(json!({"metadata": {"uid": found.uid, "labels": labels}}));
+            let parameters = manager::merge();
+            let patched = gate.pass_eventually(CALL, api.patch_metadata(&name, &parameters, &patch)).await;
+            if let Err(error) = patched {
+                tracing::warn!(pod = name, "it does not get its labels back: {error}");
+            }
+        });
     }
 
     fn ask(&self, uid: String) {
@@ -149,6 +184,15 @@ impl Pace {
     }
 }
 
+/// Whether this is a pod that the operator had made, without the labels that it is found by. A stranger of that name stays as it is.
+fn has_lost(pod: &ObjectMeta, labels: &Labels) -> bool {
+    let made = pod.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(CONFIG_ANNOTATION));
+    let bears = |(name, value): (&String, &String)| {
+        pod.labels.as_ref().is_some_and(|labels| labels.get(name).is_some_and(|found| found == value))
+    };
+    made && pod.deletion_timestamp.is_none() && !labels.iter().all(bears)
+}
+
 fn is_warning(event: &Event) -> bool {
     event.type_.as_deref() == Some("Warning")
 }
@@ -191,6 +235,19 @@ mod tests {
     fn why(wait: &Wait, pod: &str, events: Value) -> Option<String> {
         let events: Vec<Event> = serde_json::from_value(events).unwrap();
         wait.why(pod, &events)
+    }
+
+    #[test]
+    fn a_pod_that_lost_its_labels_is_known_by_what_it_was_made_for_and_a_stranger_is_not() {
+        let labels: Labels = [("valkey-repl.dev/name".to_owned(), "pair".to_owned())].into();
+        let pod = |metadata: Value| serde_json::from_value::<ObjectMeta>(metadata).unwrap();
+        let made = json!({"valkey-repl.dev/config": "1"});
+        assert!(has_lost(&pod(json!({"annotations": made})), &labels));
+        assert!(has_lost(&pod(json!({"annotations": made, "labels": {"valkey-repl.dev/name": "other"}})), &labels));
+        assert!(!has_lost(&pod(json!({"annotations": made, "labels": labels})), &labels));
+        assert!(!has_lost(&pod(json!({"labels": {"mine": "1"}})), &labels));
+        let leaving = json!({"annotations": made, "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(!has_lost(&pod(leaving), &labels));
     }
 
     const EARLY: &str = "2026-01-01T00:00:00Z";
