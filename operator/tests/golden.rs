@@ -45,7 +45,7 @@ fn render(spec: Value) -> String {
         text.push_str(&object.yaml());
     };
     add(&desired.config);
-    add(&auth::generated(&resource, &names, "generated").unwrap());
+    add(&auth::generated(&resource, &names, b"generated").unwrap());
     add(&auth::rendered(&resource, &names, b"generated \"\xff", Some(b"before"), Some("its-own")).unwrap());
     desired.services.iter().for_each(|service| add(service));
     add(&slice::build(&resource, &names, &names.rw(), &[server(0)]).unwrap());

@@ -65,6 +65,9 @@ pub const GROUP: &str = "valkey-repl.dev";
     validation = Rule::new("!has(self.spec.primary) || (self.spec.primary.startsWith(self.metadata.name) && self.spec.primary.size() == self.metadata.name.size() + 2)")
         .message(Message::Expression(
             "'spec.primary \\'' + self.spec.primary + '\\' is no pod of this resource: write the name of one, such as NAME-0, or leave it out'".into())),
+    validation = Rule::new("!has(self.spec.auth.secretName) || self.spec.auth.secretName != self.metadata.name + '-auth-conf'")
+        .message(Message::Expression(
+            "'spec.auth.secretName \\'' + self.spec.auth.secretName + '\\' is the Secret that the operator writes for the servers: name one of your own, or leave it out'".into())),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must be lower-case letters, digits and dashes and start with a letter: Services are named after it")
 )]

@@ -279,10 +279,17 @@ impl Builder {
         let value = |secret: &Secret| secret.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
         let mut password = call(api.get_opt(&name)).await?.as_ref().and_then(value);
         if password.is_none() && resource.spec.auth.secret_name.is_none() && !resource.spec.paused {
-            let secret = auth::generated(resource, names, &auth::password()?)?;
+            // Clients have the one in force, if there is one.
+            let conf = call(api.get_opt(&names.auth_conf())).await?;
+            let in_force = conf.as_ref().and_then(|conf| auth::in_force(resource, conf));
+            let in_force = in_force.or_else(|| self.passwords.first().map(|known| known.0.to_vec()));
+            let again = in_force.is_some();
+            let wanted = in_force.map_or_else(|| auth::password().map(String::into_bytes), Ok)?;
+            let secret = auth::generated(resource, names, &wanted)?;
             match call(api.create(&manager::write(), &secret)).await {
                 Ok(secret) => {
-                    tracing::info!(secret = name, "a password was generated");
+                    let what = if again { "the Secret was gone and is made anew" } else { "a password was generated" };
+                    tracing::info!(secret = name, "{what}");
                     password = value(&secret);
                 }
                 // Another was faster, or a person emptied it; the next look will tell.
@@ -294,7 +301,9 @@ impl Builder {
             return Ok(());
         }
         let standing = call(api.get_opt(&names.auth_conf())).await?;
-        let own = match standing.as_ref().and_then(auth::own) {
+        // Servers that run know the one that was told them.
+        let known = || self.own.as_ref().and_then(|own| String::from_utf8(own.0.to_vec()).ok());
+        let own = match standing.as_ref().and_then(auth::own).or_else(known) {
             None if !resource.spec.paused => Some(auth::password()?),
             own => own,
         };

@@ -268,9 +268,9 @@ impl Session {
     fn understand(&mut self, pending: Pending, reply: Reply) -> Option<Heard> {
         match (pending, reply) {
             (Pending::LogIn { .. }, Reply::Error(_)) if self.logged_in => None,
-            (Pending::LogIn { .. }, Reply::Error(error)) => {
-                Some(Heard::Problem(format!("it refuses the password: {error}")))
-            }
+            (Pending::LogIn { .. }, Reply::Error(error)) => Some(Heard::Problem(format!(
+                "it refuses the passwords that the Secrets hold: {error}; put back the one that it runs with, or delete the pod, which then starts with theirs"
+            ))),
             (Pending::NewPassword { directive }, Reply::Error(error)) => {
                 Some(Heard::Problem(format!("it does not take the new {directive}: {error}")))
             }

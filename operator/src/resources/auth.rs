@@ -29,14 +29,14 @@ pub fn source<'a>(resource: &'a ValkeyReplication, names: &Names<'_>) -> (String
     }
 }
 
-/// Secret `<name>-auth` around a password that was just generated.
+/// Secret `<name>-auth` around the password in force, or one that was just generated.
 ///
 /// # Errors
 /// When the resource lacks a uid.
-pub fn generated(resource: &ValkeyReplication, names: &Names<'_>, password: &str) -> Result<Secret, Error> {
+pub fn generated(resource: &ValkeyReplication, names: &Names<'_>, password: &[u8]) -> Result<Secret, Error> {
     Ok(Secret {
         metadata: metadata(resource, names, names.auth())?,
-        string_data: Some(BTreeMap::from([(KEY.to_owned(), password.to_owned())])),
+        data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(password.to_owned()))])),
         type_: Some("Opaque".into()),
         ..Secret::default()
     })
@@ -56,6 +56,13 @@ pub fn previous(standing: &Secret, password: &[u8]) -> Option<Vec<u8>> {
 pub fn standing(standing: &Secret) -> Vec<Vec<u8>> {
     let value = |key| standing.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
     [value(CURRENT), value(PREVIOUS)].into_iter().flatten().collect()
+}
+
+/// The password in force, by a `<name>-auth-conf` that is this resource's: one of the same name may have had it before.
+pub fn in_force(resource: &ValkeyReplication, conf: &Secret) -> Option<Vec<u8>> {
+    let mut owners = conf.metadata.owner_references.iter().flatten();
+    let own = owners.any(|owner| Some(&owner.uid) == resource.metadata.uid.as_ref());
+    standing(conf).into_iter().next().filter(|_| own)
 }
 
 /// The password of the operator's own user, as it was generated when `<name>-auth-conf` was first made.
