@@ -128,8 +128,13 @@ impl Turn<'_> {
                 told("nobody accepts writes"),
             ),
         };
-        // What keeps it from being ready is what is waited for.
-        let awaited = (!ready).then(|| (readiness.reason.clone(), readiness.message.clone()));
+        // What keeps it from being ready is what is waited for; or what keeps the primary from where it is to be.
+        let pending = || {
+            let why =
+                first.filter(|r| r.code == ReasonCode::CannotMove && record.is_some_and(|r| self.is_to_move(r)))?;
+            Some((why.code.as_str().to_owned(), why.message.clone()))
+        };
+        let awaited = (!ready).then(|| (readiness.reason.clone(), readiness.message.clone())).or_else(pending);
         vec![
             readiness,
             match moving {

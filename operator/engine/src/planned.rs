@@ -116,6 +116,12 @@ impl<'a> Turn<'a> {
         })
     }
 
+    /// Whether somebody waits for the primary to be elsewhere.
+    pub(crate) fn is_to_move(&self, record: &Record) -> bool {
+        let leaves = record.primary.as_ref().is_some_and(|primary| !self.stays(&primary.name));
+        leaves || self.wish(record).is_some()
+    }
+
     /// How long a move still waits after one that came to nothing: each attempt is a pause for the clients. A wish that has come since waits for
     /// nothing.
     fn rests(&self, wish: Option<&Wish>) -> Option<Millis> {

@@ -161,3 +161,20 @@ fn a_wish_stands_when_its_move_was_called_off_because_the_target_was_lost() {
     assert!(!begins("any@1"));
     assert!(begins("any@2"));
 }
+
+#[test]
+fn a_primary_that_is_to_be_elsewhere_and_cannot_yet_is_on_its_way() {
+    use crate::decision::ConditionKind;
+    let mut seen = asked_to_move("any@1");
+    change(&mut seen, 0, |primary| (primary.writable, primary.acks) = (true, 0));
+    seen.record.as_mut().unwrap().guard = Some(crate::record::Quorum { votes: 1, acks: 0 });
+    (seen.spec.durability, seen.spec.settled_at_ms) = (crate::Durability::Async, seen.now_ms + 400);
+    let told = |seen: &Observation| {
+        let conditions = decide(seen, &Memory::default()).conditions;
+        conditions.into_iter().find(|c| c.kind == ConditionKind::Progressing).unwrap()
+    };
+    let wished = told(&seen);
+    assert_eq!((wished.status, wished.reason.as_str()), (Some(true), "CannotMove"), "{wished:?}");
+    seen.spec.switchover = None;
+    assert_eq!(told(&seen).status, Some(false));
+}
