@@ -11,11 +11,13 @@ impl<'a> Turn<'a> {
     pub(crate) fn form(&mut self, record: Option<&Record>) -> Option<Record> {
         let mut heard: Vec<(Life, &'a Answer)> = Vec::new();
         let mut missing = false;
-        for instance in &self.seen.instances {
+        if self.spec.volumes.is_none() {
+            missing = true;
+            self.say(ReasonCode::WaitingForAnswer, None, "it is not known yet which volumes there are from before");
+        }
+        let all = self.instances_to_hear();
+        for instance in self.seen.instances.iter().filter(|instance| instance.ordinal < all) {
             let name = instance.name.as_str();
-            if !self.stays(name) {
-                continue;
-            }
             match self.current(name) {
                 Some(a) if !a.loading => heard.push((life(name, a), a)),
                 Some(_) => {
@@ -39,12 +41,17 @@ impl<'a> Turn<'a> {
             let (target, _) = heard.iter().find(|(l, _)| l.name == name)?;
             return Some(self.formed(record, target.clone(), &heard));
         }
-        let expected = usize::try_from(self.spec.instances.max(1)).unwrap_or(usize::MAX);
+        let expected = usize::try_from(all).unwrap_or(usize::MAX);
         if (missing || heard.len() < expected) && accepted.is_none() {
             return None;
         }
         let target = self.first_primary(&heard, accepted.is_some())?;
         Some(self.formed(record, target, &heard))
+    }
+
+    /// Who may hold data: those asked for, and those that had a volume when more were. The newest may be on one that is to leave.
+    pub(crate) fn instances_to_hear(&self) -> u32 {
+        self.spec.instances.max(1).max(self.spec.volumes.unwrap_or(0))
     }
 
     fn first_primary(&mut self, heard: &[(Life, &'a Answer)], accepted: bool) -> Option<Life> {
@@ -104,3 +111,6 @@ impl<'a> Turn<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,9 @@ pub struct Acceptance {
 pub struct Spec {
     /// How many instances there should be.
     pub instances: u32,
+    /// How many instances have a volume from before, counted to the last that has one; `None`: that is not known yet. Of interest only
+    /// while nothing is recorded.
+    pub volumes: Option<u32>,
     /// When a write is answered.
     pub durability: Durability,
     /// How long an instance may be silent before that counts against it.
@@ -110,6 +113,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             instances: 2,
+            volumes: Some(0),
             durability: Durability::default(),
             detection_timeout_ms: 5_000,
             quorum_timeout_ms: 5_000,

@@ -26,6 +26,7 @@ impl ValkeyReplication {
         };
         Spec {
             instances: u32::try_from(spec.instances).unwrap_or(1),
+            volumes: spec.storage.ephemeral.then_some(0),
             durability: spec.durability(),
             detection_timeout_ms: ms(spec.failover.detection_timeout),
             quorum_timeout_ms: ms(spec.failover.quorum_timeout),

@@ -20,6 +20,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
+use valkey_repl_engine::Phase;
 
 use super::{
     Shared,
@@ -59,6 +60,8 @@ pub(super) struct Built {
     pub own: Option<Password>,
     /// What the instances are told and asked of their configuration.
     pub directives: Directives,
+    /// How many instances have a volume from before, counted to the last that has one; none where that was not looked up, nor asked for.
+    pub volumes: Option<u32>,
     /// Why the objects cannot be made.
     pub problem: Option<String>,
 }
@@ -217,6 +220,7 @@ impl Builder {
             return Ok(());
         }
         let _turn = shared.builds.acquire().await;
+        self.count_volumes(resource, &names).await?;
         let live = self.shared.set(&names);
         let asked = resource.spec.instances;
         let replicas = match *self.replicas.borrow_and_update() {
@@ -269,6 +273,26 @@ impl Builder {
         if due {
             self.reviewed = Some(Instant::now());
         }
+        Ok(())
+    }
+
+    /// Looks up which volumes there are from before, for a set of which nothing is recorded: the newest data may be on one that was not asked
+    /// for again.
+    async fn count_volumes(&self, resource: &ValkeyReplication, names: &Names<'_>) -> Result<(), Error> {
+        let record = resource.status.as_ref().and_then(|status| status.record.as_ref());
+        let recorded = record.is_some_and(|record| record.phase != Phase::Forming);
+        if recorded || resource.spec.storage.ephemeral || self.built.borrow().volumes.is_some() {
+            return Ok(());
+        }
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.shared.client.clone(), names.namespace);
+        let mut volumes = 0;
+        for ordinal in (0..MOST_INSTANCES).rev() {
+            if call(api.get_metadata_opt(&names.claim(ordinal))).await?.is_some() {
+                volumes = ordinal + 1;
+                break;
+            }
+        }
+        self.report(|built| built.volumes = Some(volumes));
         Ok(())
     }
 

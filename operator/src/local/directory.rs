@@ -143,6 +143,11 @@ impl Home {
         }
     }
 
+    /// Whether a server has ever been here.
+    pub fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
     /// Whether a server lives here. Makes nothing.
     pub fn is_inhabited(&self) -> bool {
         self.path.is_dir() && matches!(self.claim(), Ok(None))

@@ -8,7 +8,7 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, sleep_until},
 };
-use valkey_repl_engine::{Decision, Leadership, Memory, Observation, Record, decide};
+use valkey_repl_engine::{Decision, Leadership, Memory, Observation, Record, Spec, decide};
 
 use super::{
     directory::Directory,
@@ -105,6 +105,13 @@ impl Keeper {
         keeper.book.read_ms = keeper.book.read_ms.max(keeper.leads.since_ms);
         keeper.staff(keeper.standing());
         keeper
+    }
+
+    /// How many instances have a directory, counted to the last that has one.
+    fn volumes(&self) -> u32 {
+        let names = names(&self.resource);
+        let last = (0..MOST_INSTANCES).rev().find(|ordinal| self.directory.home(&names.pod(*ordinal)).exists());
+        last.map_or(0, |ordinal| ordinal + 1)
     }
 
     /// How many instances there are to begin with: those asked for, those recorded, those that live.
@@ -210,7 +217,7 @@ impl Keeper {
             record: self.book.record().cloned(),
             record_seen_ms: self.book.seen_ms,
             record_read_ms: self.book.read_ms,
-            spec: self.resource.engine_spec(self.avoid()),
+            spec: Spec { volumes: Some(self.volumes()), ..self.resource.engine_spec(self.avoid()) },
             instances,
         };
         (observation, all_seen)

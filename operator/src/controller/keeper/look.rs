@@ -42,7 +42,9 @@ impl Keeper {
             .map(|ordinal| self.shared.pod(names, ordinal).as_deref().and_then(PodView::read))
             .collect();
         let highest = pods.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        pods.truncate(highest.max(usize::try_from(asked).unwrap_or(1)));
+        let unrecorded = self.stored.as_ref().and_then(Stored::record).is_none();
+        let volumes = self.built.borrow().volumes.filter(|_| unrecorded);
+        pods.truncate(highest.max(usize::try_from(asked.max(volumes.unwrap_or(0))).unwrap_or(1)));
         for pod in pods.iter_mut().flatten() {
             pod.leaving |= self.deleted.get(&pod.name) == Some(&pod.uid);
         }
@@ -61,7 +63,7 @@ impl Keeper {
             let set = set.as_ref().filter(|set| ordinal < asked && makes(set, ordinal));
             let wait = set.and_then(|set| Wait::of(pod.as_ref(), set.metadata.uid.as_deref()));
             waits |= wait.is_some();
-            let withheld = self.withheld.why(&names.pod(ordinal), wait);
+            let withheld = self.withheld.why(&names.pod(ordinal), || names.labels(), wait);
             if seen.connection != Connection::Connected {
                 let trouble = || pod.as_ref()?.trouble.clone();
                 seen.problem = seen.problem.take().or_else(trouble).or(withheld);
@@ -99,7 +101,9 @@ impl Keeper {
         let own = self.built.borrow().own.clone();
         let record = look.observation.record.as_ref();
         let lead_ms = self.arrival.lead_ms(&self.shared.client, names, record, own.as_ref(), &self.news);
-        let spec = Spec { lead_ms, settled_at_ms: self.ways.settled_at_ms(), ..resource.engine_spec(avoid) };
+        let spec = resource.engine_spec(avoid);
+        let volumes = self.built.borrow().volumes.or(spec.volumes);
+        let spec = Spec { volumes, lead_ms, settled_at_ms: self.ways.settled_at_ms(), ..spec };
         Look { observation: Observation { spec, ..look.observation }, ..look }
     }
 
