@@ -105,11 +105,12 @@ pub fn server_config(rules: &ServerRules) -> Result<Arc<ServerConfig>, String> {
     let builder = if rules.authenticate == Authenticate::No {
         builder.with_no_client_auth()
     } else {
-        let roots = Arc::new(roots(&rules.trust)?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let trusted = trusted(&rules.trust)?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&trusted.roots), provider);
         let verifier =
             if rules.authenticate == Authenticate::Optional { verifier.allow_unauthenticated() } else { verifier };
-        builder.with_client_cert_verifier(verifier.build().map_err(|e| format!("certificates of authorities: {e}"))?)
+        let chain = verifier.build().map_err(|e| format!("certificates of authorities: {e}"))?;
+        builder.with_client_cert_verifier(Arc::new(verify::Clients::new(trusted, chain)))
     };
     let (chain, key) = files::identity(&rules.identity)?;
     let name = rules.identity.certificate.display();
@@ -133,7 +134,7 @@ pub fn client_config(rules: &ClientRules) -> Result<Arc<ClientConfig>, String> {
     let provider = provider(&rules.choices)?;
     let versions = ciphers::versions(&rules.choices.protocols)?;
     let verifier = match &rules.trust {
-        Some(trust) => verify::Chain::new(roots(trust)?, &provider),
+        Some(trust) => verify::Chain::new(trusted(trust)?, &provider),
         None => verify::Chain::anybody(&provider),
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -158,10 +159,14 @@ fn provider(choices: &Choices) -> Result<Arc<CryptoProvider>, String> {
     Ok(Arc::new(provider))
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, String> {
+fn trusted(trust: &Trust) -> Result<verify::Trusted, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in files::authorities(trust)? {
-        roots.add(certificate).map_err(|e| format!("a certificate of an authority: {e}"))?;
+    let certificates = files::authorities(trust)?;
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|e| format!("a certificate of an authority: {e}"))?;
     }
-    if roots.is_empty() { Err("no certificate of an authority was found".to_owned()) } else { Ok(roots) }
+    if roots.is_empty() {
+        return Err("no certificate of an authority was found".to_owned());
+    }
+    Ok(verify::Trusted { roots: Arc::new(roots), certificates: certificates.into() })
 }

@@ -149,3 +149,19 @@ fn whoever_speaks_no_tls_is_refused_and_told() {
     b.read_to_end(&mut alert).unwrap();
     assert!(!alert.is_empty());
 }
+
+/// What `openssl req -x509` makes: it calls itself an authority.
+#[test]
+fn a_certificate_that_is_itself_among_the_trusted_is_accepted_by_either_side() {
+    let itself = Trust { file: Some(file("itself.crt")), directory: None };
+    let server = |trust: &Trust| ServerRules {
+        identity: identity_of("itself"),
+        trust: trust.clone(),
+        ..server_rules(Authenticate::Yes)
+    };
+    let client = |trust: &Trust| ClientRules { trust: Some(trust.clone()), ..client_rules(Some("itself")) };
+    let (_, shown) = exchange(&server(&itself), &client(&itself)).unwrap();
+    assert_eq!(identity::common_name(&shown.unwrap()).as_deref(), Some("itself"));
+    assert!(exchange(&server(&itself), &client(&trust())).is_err(), "the client trusts another one");
+    assert!(exchange(&server(&trust()), &client(&itself)).is_err(), "the server trusts another one");
+}

@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 days=36500
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days $days -subj "/CN=Authority"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout stranger.key -out stranger.crt -days $days -subj "/CN=Stranger"
+# Signed by itself, and an authority: what `openssl req -x509` makes unless it is told otherwise.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout itself.key -out itself.crt -days $days -subj "/CN=itself"
 sign() {
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$2"
   printf '%s\n' "keyUsage=digitalSignature" "subjectAltName=$3" >"$1.ext"
