@@ -248,6 +248,7 @@ fn a_script_that_runs_for_too_long_can_be_ended_however_it_clings_to_life() {
         "while true do end",
         "while true do pcall(function() while true do end end) end",
         "while true do xpcall(function() while true do end end, function(e) return e end) end",
+        "local f; f = function() xpcall(function() while true do end end, f) end; while true do f() end",
         "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
         "while true do local co = coroutine.wrap(function() while true do end end) pcall(co) end",
         "while true do redis.pcall('get', 'x') end",

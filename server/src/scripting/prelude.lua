@@ -242,7 +242,8 @@ end
 
 function globals.xpcall(f, handler)
   return passed(xpcall(f, function(err)
-    return handler(plain(err))
+    -- The handler is the script's, too: it could go on for ever in its turn.
+    return native.killed() and err or handler(plain(err))
   end))
 end
 
