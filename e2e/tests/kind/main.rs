@@ -5,6 +5,7 @@
 
 mod faults;
 mod install;
+mod mistakes;
 mod planned;
 mod speed;
 

@@ -8,21 +8,21 @@ use valkey_repl_e2e::kube::{Cluster, OPERATOR_NAMESPACE, Pair, Pod, PodWriter};
 use crate::{PAIR, UNDISTURBED, cluster};
 
 /// How long a change may take: kubelet, volumes and images included.
-const CHANGE: Duration = Duration::from_secs(240);
+pub(crate) const CHANGE: Duration = Duration::from_secs(240);
 
 /// A pair with a writer that has been at it for a while.
-struct Scene {
-    cluster: &'static Cluster,
-    pair: Pair<'static>,
-    writer: PodWriter,
+pub(crate) struct Scene {
+    pub(crate) cluster: &'static Cluster,
+    pub(crate) pair: Pair<'static>,
+    pub(crate) writer: PodWriter,
 }
 
 impl Scene {
-    fn set(namespace: &str) -> Option<Self> {
+    pub(crate) fn set(namespace: &str) -> Option<Self> {
         Some(Self::of(cluster()?, namespace, PAIR))
     }
 
-    fn of(cluster: &'static Cluster, namespace: &str, manifest: &str) -> Self {
+    pub(crate) fn of(cluster: &'static Cluster, namespace: &str, manifest: &str) -> Self {
         let pair = Pair::create(cluster, namespace, "pair", manifest).unwrap();
         let writer = pair.start_writer().unwrap();
         writer.wait("confirmed writes", Duration::from_secs(60), |status| status.confirmed > 200).unwrap();
@@ -30,13 +30,13 @@ impl Scene {
         Self { cluster, pair, writer }
     }
 
-    fn patch(&self, spec: serde_json::Value) {
+    pub(crate) fn patch(&self, spec: serde_json::Value) {
         let patch = json!({"spec": spec}).to_string();
         self.pair.kubectl.run(&["patch", "vkr", "pair", "--type=merge", "--patch", &patch]).unwrap();
     }
 
     /// Waits until all instances that are wanted are in step and up to date.
-    fn settle(&self, ready: &str) {
+    pub(crate) fn settle(&self, ready: &str) {
         let settled = self.pair.kubectl.wait("all instances to be in step", CHANGE, &["vkr", "pair"], |object| {
             let status = &object["status"];
             let progressing =
@@ -49,7 +49,7 @@ impl Scene {
     }
 
     /// Prints how long no write went through, and looks up every answered one.
-    fn end(self, what: &str) {
+    pub(crate) fn end(self, what: &str) {
         self.writer.wait_for_writes(CHANGE).unwrap();
         let status = self.writer.status().unwrap();
         let verdict = self.writer.verify(None).unwrap();
@@ -61,11 +61,11 @@ impl Scene {
         self.pair.delete().unwrap();
     }
 
-    fn primary(&self) -> Pod {
+    pub(crate) fn primary(&self) -> Pod {
         self.pair.primary().unwrap()
     }
 
-    fn moved_from(&self, old: &Pod) -> Pod {
+    pub(crate) fn moved_from(&self, old: &Pod) -> Pod {
         self.pair.wait_for_other_primary(&old.name, CHANGE).unwrap()
     }
 }
@@ -98,63 +98,6 @@ fn the_primary_moves_to_where_the_spec_wants_it_and_stays_after_a_failover() {
     scene.settle("2/2");
     assert_eq!(scene.primary().name, other.name, "it does not move back by itself");
     scene.end("primary in the spec");
-}
-
-#[test]
-fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives_it() {
-    let Some(scene) = Scene::set("e2e-typo") else { return };
-    let before = scene.pair.pods().unwrap();
-    scene
-        .patch(json!({"config": {"maxmemory": "12 bananas", "nosuch-directive": "1", "databases": "abc", "hz": "20"}}));
-    let told = scene.pair.kubectl.wait("the mistakes to be told", CHANGE, &["vkr", "pair"], |object| {
-        let conditions = object["status"]["conditions"].to_string();
-        let all = ["ConfigNotTaken", "maxmemory", "nosuch-directive", "databases"]
-            .iter()
-            .all(|word| conditions.contains(word));
-        if all { Ok(()) } else { Err(conditions) }
-    });
-    told.unwrap();
-    let old = scene.primary();
-    scene.cluster.kill_process(&old, "valkey-server").unwrap();
-    scene.moved_from(&old);
-    let back = scene.pair.kubectl.wait("the old primary to follow", CHANGE, &["vkr", "pair"], |object| {
-        if object["status"]["ready"] == "2/2" { Ok(()) } else { Err(object["status"].to_string()) }
-    });
-    back.unwrap();
-    // What was right beside the mistakes is in force, also after a start.
-    valkey_repl_e2e::wait::until("hz", CHANGE, || {
-        let says = scene.writer.ask(&old.address(), &["CONFIG", "GET", "hz"])?;
-        if says.contains("20") { Ok(()) } else { Err(says) }
-    });
-    let pods = scene.pair.pods().unwrap();
-    assert!(before.iter().all(|(name, pod)| pods[name].uid == pod.uid), "{pods:?}");
-    scene.patch(json!({"config": {"maxmemory": "1gb", "nosuch-directive": null, "databases": null}}));
-    scene.settle("2/2");
-    scene.end("mistakes in spec.config, and a crash");
-}
-
-/// A stock server cannot be asked whether it would start with a value.
-#[test]
-fn a_value_that_only_a_start_shows_to_be_wrong_keeps_no_other_stock_server_from_starting() {
-    let Some(cluster) = cluster() else { return };
-    let head: String =
-        PAIR.lines().take_while(|line| !line.starts_with("spec:")).map(|line| line.to_owned() + "\n").collect();
-    let spec = "spec: {instances: 2, flavor: Stock, image: \"valkey-repl/stock:9.1\", persistence: {aof: true, aofFsync: Always}}\n";
-    let scene = Scene::of(cluster, "e2e-stock-typo", &(head + spec));
-    let old = scene.primary();
-    scene.patch(json!({"config": {"databases": "abc"}}));
-    let said = scene.pair.kubectl.wait("the replica's end in status", CHANGE, &["vkr", "pair"], |object| {
-        let text = object["status"]["instances"].to_string();
-        if text.contains("FATAL CONFIG FILE ERROR") { Ok(()) } else { Err(text) }
-    });
-    said.unwrap();
-    scene.writer.mark().unwrap();
-    cluster.kill_process(&old, "valkey-server").unwrap();
-    scene.writer.wait_for_writes(CHANGE).unwrap();
-    assert_eq!(scene.primary().uid, old.uid, "it came back with the values that it was made for");
-    scene.patch(json!({"config": {"databases": null}}));
-    scene.settle("2/2");
-    scene.end("a wrong value that only a start shows, stock, and a crash");
 }
 
 #[test]
