@@ -331,7 +331,8 @@ impl Keeper {
             return;
         }
         let staying = look.staying(u32::try_from(resource.spec.instances).unwrap_or(1));
-        let Some(pod) = staying.next(&decision.restartable) else { return };
+        let keeps = !resource.spec.storage.ephemeral || look.observation.record.is_none();
+        let Some(pod) = staying.next(&decision.restartable, keeps) else { return };
         let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), names.namespace);
         let only = Preconditions { uid: Some(pod.uid.clone()), resource_version: None };
         let parameters = DeleteParams::default().preconditions(only);

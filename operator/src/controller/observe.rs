@@ -21,6 +21,8 @@ pub(super) struct PodView {
     pub ip: Option<IpAddr>,
     pub node: Option<String>,
     pub container: ContainerView,
+    /// Its server ends again and again, and waits to be started once more.
+    pub crash_loops: bool,
     /// It was told to go.
     pub leaving: bool,
     /// The revision of the StatefulSet's template that it was made from.
@@ -64,6 +66,10 @@ impl PodView {
             ip: status.and_then(|status| status.pod_ip.as_ref()?.parse().ok()),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             container: ContainerView::read(pod),
+            crash_loops: server(pod).is_some_and(|container| {
+                let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+                waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
+            }),
             leaving: pod.metadata.deletion_timestamp.is_some(),
             revision: label("controller-revision-hash"),
             role_label: label(ROLE_LABEL),
@@ -78,11 +84,16 @@ impl PodView {
     }
 }
 
+/// What is said of the server's container.
+fn server(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    containers.iter().find(|container| container.name == names::CONTAINER)
+}
+
 impl ContainerView {
     fn read(pod: &Pod) -> Self {
         let status = pod.status.as_ref();
-        let server = |status: &&ContainerStatus| status.name == names::CONTAINER;
-        let container = status.and_then(|s| s.container_statuses.as_ref()?.iter().find(server));
+        let container = server(pod);
         let ended = |state: &ContainerState| {
             let finished = state.terminated.as_ref()?.finished_at.as_ref();
             let ms = finished.and_then(|at| u64::try_from(at.0.as_millisecond()).ok());

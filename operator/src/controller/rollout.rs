@@ -28,16 +28,14 @@ impl Pods<'_> {
             && self.staying.iter().all(|pod| self.outdated(pod) == (pod.name == primary))
     }
 
-    /// The pod to restart now, out of those that the engine says may go; none while another is on its way. One that was never started goes
-    /// whatever else is: nothing runs in it, and what its volume holds may be what all wait for.
-    pub fn next(&self, restartable: &[String]) -> Option<&PodView> {
-        let mut never_started = self
-            .staying
-            .iter()
-            .rev()
-            .copied()
-            .filter(|pod| self.outdated(pod) && !pod.leaving && pod.container == ContainerView::Waiting);
-        if let Some(pod) = never_started.next() {
+    /// The pod to restart now, out of those that the engine says may go; none while another is on its way. One that was never started, or ends
+    /// again and again, goes whatever else is: nothing runs in it, and what its volume holds may be what all wait for. `keeps`: what such
+    /// a pod holds outlives it.
+    pub fn next(&self, restartable: &[String], keeps: bool) -> Option<&PodView> {
+        let idle = |pod: &PodView| pod.container == ContainerView::Waiting || (pod.crash_loops && keeps);
+        let mut idle_ones =
+            self.staying.iter().rev().copied().filter(|pod| self.outdated(pod) && !pod.leaving && idle(pod));
+        if let Some(pod) = idle_ones.next() {
             return Some(pod);
         }
         if self.staying.len() < self.wanted || self.staying.iter().any(|pod| pod.leaving) {
@@ -64,6 +62,7 @@ mod tests {
             ip: None,
             node: None,
             container: ContainerView::Running,
+            crash_loops: false,
             leaving: false,
             revision: Some(revision.into()),
             role_label: None,
@@ -83,11 +82,11 @@ mod tests {
     fn replicas_go_first_and_one_at_a_time() {
         let mut set = [pod("p-0", "old"), pod("p-1", "old"), pod("p-2", "old")];
         let restartable = ["p-1".to_owned(), "p-2".to_owned()];
-        assert_eq!(pods(&set).next(&restartable).map(|p| p.name.as_str()), Some("p-2"));
+        assert_eq!(pods(&set).next(&restartable, true).map(|p| p.name.as_str()), Some("p-2"));
         assert!(!pods(&set).primary_is_due("p-0"));
         set[2].leaving = true;
-        assert_eq!(pods(&set).next(&restartable), None);
-        assert_eq!(Pods { wanted: 3, ..pods(&set[..2]) }.next(&restartable), None, "one has not come back");
+        assert_eq!(pods(&set).next(&restartable, true), None);
+        assert_eq!(Pods { wanted: 3, ..pods(&set[..2]) }.next(&restartable, true), None, "one has not come back");
     }
 
     #[test]
@@ -101,9 +100,9 @@ mod tests {
     #[test]
     fn nothing_is_restarted_that_the_engine_needs_or_that_is_up_to_date() {
         let set = [pod("p-0", "old"), pod("p-1", "old")];
-        assert_eq!(pods(&set).next(&[]), None);
+        assert_eq!(pods(&set).next(&[], true), None);
         let set = [pod("p-0", "new"), pod("p-1", "new")];
-        assert_eq!(pods(&set).next(&all(&set)), None);
+        assert_eq!(pods(&set).next(&all(&set), true), None);
         assert!(!pods(&set).primary_is_due("p-0"));
     }
 
@@ -111,17 +110,29 @@ mod tests {
     fn a_pod_that_was_never_started_is_made_anew_although_nobody_serves() {
         let mut set = [pod("p-0", "old"), pod("p-1", "old")];
         set[1].container = ContainerView::Waiting;
-        assert_eq!(pods(&set).next(&[]).map(|p| p.name.as_str()), Some("p-1"));
+        assert_eq!(pods(&set).next(&[], true).map(|p| p.name.as_str()), Some("p-1"));
         set[1].leaving = true;
-        assert_eq!(pods(&set).next(&[]), None);
+        assert_eq!(pods(&set).next(&[], true), None);
         let set = [pod("p-0", "old"), PodView { container: ContainerView::Waiting, ..pod("p-1", "new") }];
-        assert_eq!(pods(&set).next(&[]), None, "it is up to date, and on its way");
+        assert_eq!(pods(&set).next(&[], true), None, "it is up to date, and on its way");
+    }
+
+    #[test]
+    fn a_pod_that_ends_again_and_again_is_made_anew_where_its_data_outlive_it() {
+        let ends = PodView {
+            container: ContainerView::Ended { finished_unix_ms: None },
+            crash_loops: true,
+            ..pod("p-1", "old")
+        };
+        let set = [pod("p-0", "old"), ends];
+        assert_eq!(pods(&set).next(&[], true).map(|p| p.name.as_str()), Some("p-1"));
+        assert_eq!(pods(&set).next(&[], false), None);
     }
 
     #[test]
     fn a_single_instance_has_nobody_to_hand_over_to() {
         let set = [pod("p-0", "old")];
         assert!(!pods(&set).primary_is_due("p-0"));
-        assert_eq!(pods(&set).next(&all(&set)).map(|p| p.name.as_str()), Some("p-0"));
+        assert_eq!(pods(&set).next(&all(&set), true).map(|p| p.name.as_str()), Some("p-0"));
     }
 }
