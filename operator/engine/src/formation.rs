@@ -26,11 +26,14 @@ impl<'a> Turn<'a> {
                 }
                 None => {
                     missing = true;
-                    self.say(
-                        ReasonCode::WaitingForAnswer,
-                        Some(name),
-                        format!("{name} has not answered; it may hold data"),
-                    );
+                    let message = if self.stays(name) {
+                        format!("{name} has not answered; it may hold data")
+                    } else {
+                        format!(
+                            "{name} has a volume from before and has not answered; it may hold the newest data, remove the volume if not"
+                        )
+                    };
+                    self.say(ReasonCode::WaitingForAnswer, Some(name), message);
                 }
             }
         }

@@ -14,7 +14,10 @@ use k8s_openapi::{
         policy::v1::PodDisruptionBudget,
     },
 };
-use kube::{Api, api::Patch};
+use kube::{
+    Api,
+    api::{ListParams, Patch},
+};
 use serde_json::json;
 use tokio::{
     sync::{Notify, watch},
@@ -281,18 +284,18 @@ impl Builder {
     async fn count_volumes(&self, resource: &ValkeyReplication, names: &Names<'_>) -> Result<(), Error> {
         let record = resource.status.as_ref().and_then(|status| status.record.as_ref());
         let recorded = record.is_some_and(|record| record.phase != Phase::Forming);
-        if recorded || resource.spec.storage.ephemeral || self.built.borrow().volumes.is_some() {
+        if recorded || resource.spec.storage.ephemeral {
             return Ok(());
         }
         let api: Api<PersistentVolumeClaim> = Api::namespaced(self.shared.client.clone(), names.namespace);
-        let mut volumes = 0;
-        for ordinal in (0..MOST_INSTANCES).rev() {
-            if call(api.get_metadata_opt(&names.claim(ordinal))).await?.is_some() {
-                volumes = ordinal + 1;
-                break;
-            }
-        }
-        self.report(|built| built.volumes = Some(volumes));
+        let named = names.selector().into_iter().map(|(label, name)| format!("{label}={name}")).collect::<Vec<_>>();
+        let claims = call(api.list_metadata(&ListParams::default().labels(&named.join(",")))).await?.items;
+        let is = |ordinal: &u32| {
+            let name = names.claim(*ordinal);
+            claims.iter().any(|claim| claim.metadata.name.as_ref() == Some(&name))
+        };
+        let last = (0..MOST_INSTANCES).rev().find(is);
+        self.report(|built| built.volumes = Some(last.map_or(0, |ordinal| ordinal + 1)));
         Ok(())
     }
 

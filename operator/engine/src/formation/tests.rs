@@ -24,7 +24,7 @@ fn the_newest_data_are_kept_although_their_instance_is_not_asked_for_again() {
     let waits = decide(&made_anew(Some(2), vec![restarted(0, 400, false), silent()]), &Memory::default());
     assert_eq!(waits.record, None);
     assert_eq!(waits.scale_to, 2, "it is started, so that it can be heard");
-    assert!(waits.reasons.iter().any(|r| r.message.contains("pair-1 has not answered; it may hold data")));
+    assert!(waits.reasons.iter().any(|r| r.message.contains("pair-1 has a volume from before and has not answered")));
 
     let both =
         decide(&made_anew(Some(2), vec![restarted(0, 400, false), restarted(1, 900, false)]), &Memory::default());
