@@ -148,7 +148,14 @@ fn a_pod_that_somebody_took_the_labels_of_gets_them_back() {
 #[test]
 fn a_resource_that_comes_back_with_fewer_instances_keeps_the_newest_data() {
     let Some(cluster) = cluster() else { return };
-    let full = |instances| pair(&format!("{{instances: {instances}, persistence: {{aof: true, aofFsync: Always}}}}"));
+    // A Secret of the user's own: the writer goes on with the password that it knows.
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: pair-auth}\nstringData: {password: mine}\n---\n";
+    let spec = |instances| {
+        format!(
+            "{{instances: {instances}, auth: {{secretName: pair-auth}}, persistence: {{aof: true, aofFsync: Always}}}}"
+        )
+    };
+    let full = |instances| secret.to_owned() + &pair(&spec(instances));
     let scene = Scene::of(cluster, "e2e-fewer", &full(2));
     let kubectl = &scene.pair.kubectl;
     // The last one is to hold more than the first.
@@ -170,7 +177,6 @@ fn a_resource_that_comes_back_with_fewer_instances_keeps_the_newest_data() {
         if pods["items"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(pods["items"].to_string()) }
     });
     cluster_wide.run(&["uncordon", &first.node]).unwrap();
-    // The writer goes on with the password that it knows.
     kubectl.apply(&full(1)).unwrap();
     scene.settle("1/1");
     assert_eq!(scene.primary().name, "pair-0", "the other one has handed over, and left");
