@@ -245,6 +245,21 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
             "spec.podTemplate.topologySpreadConstraints has one with a maxSkew below 1",
         ),
         (
+            json!({"podTemplate": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Foo"}]}]}}}}}),
+            "operator: Unsupported value: \"Foo\": supported values: \"In\", \"NotIn\"",
+        ),
+        (
+            json!({"podTemplate": {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1000, "podAffinityTerm": {"topologyKey": "zone"}}]}}}}),
+            "weight in body should be less than or equal to 100",
+        ),
+        (
+            json!({"auth": {"secretName": "bad-auth-conf"}}),
+            "spec.auth.secretName 'bad-auth-conf' is the Secret that the operator",
+        ),
+        (json!({"auth": {"secretName": "mine", "key": ".."}}), "spec.auth.key '..' is no key of a Secret"),
+        (
             json!({"podTemplate": {"imagePullSecrets": ["my secret"]}}),
             "spec.podTemplate.imagePullSecrets 'my secret' is no name of an object",
         ),
@@ -252,7 +267,10 @@ fn a_bad_specification_is_refused_with_field_value_and_remedy() {
         let refused = kubectl.apply(&resource("bad", spec)).expect_err(says);
         assert!(refused.contains(says), "{refused}");
     }
-    kubectl.apply(&resource("good", json!({"primary": "good-1"}))).unwrap();
+    let affinity = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 100, "preference": {"matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["4"]}]}}]}});
+    let good = json!({"primary": "good-1", "podTemplate": {"affinity": affinity}});
+    kubectl.apply(&resource("good", good)).unwrap();
     let shrunk =
         kubectl.run(&["patch", "vkr", "good", "--type=merge", "--patch", r#"{"spec":{"storage":{"size":"1Mi"}}}"#]);
     assert!(shrunk.expect_err("a volume cannot shrink").contains("spec.storage.size cannot shrink"));

@@ -93,7 +93,7 @@ pub struct ValkeyReplicationSpec {
     /// operator with a newer one does not restart them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@[a-z0-9]+:[0-9a-f]+)?$')")
+        Rule::new("self.matches('^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@[a-z0-9]+:[0-9a-f]+)?$')")
         .message(says("spec.image", "is no name of an image: write it as in valkey/valkey:9.1, in lower case but for the tag, without spaces")),
     ]))]
     pub image: Option<String>,
@@ -216,8 +216,8 @@ pub struct Auth {
     pub secret_name: Option<String>,
     /// The key in that Secret. Its value may hold any byte but none that ends a C string.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [
-        Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
-        .message(says("spec.auth.key", "is no key of a Secret: letters, digits, dashes, dots and underscores")),
+        Rule::new("self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')")
+        .message(says("spec.auth.key", "is no key of a Secret: letters, digits, dashes, dots and underscores, and no two dots first")),
     ]))]
     pub key: String,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use kube::core::{Message, Rule};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Scalar,
@@ -111,6 +111,7 @@ pub struct PodTemplate {
     pub tolerations: Vec<Toleration>,
     /// Where pods may and should run; replaces the default, which is to prefer a node without another instance.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = affinity)]
     pub affinity: Option<Affinity>,
     /// How the pods spread over zones and other domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -134,6 +135,42 @@ pub struct PodTemplate {
     /// How long an instance may take to write its last snapshot when it is told to stop, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub termination_grace_period_seconds: i64,
+}
+
+/// What a pod would be refused for: operators that there are not, weights out of range, terms of nothing.
+fn affinity(schema: &mut Schema) {
+    const OF_LABELS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
+    let mut root = std::mem::take(schema).to_value();
+    for (kind, operators) in [
+        ("nodeAffinity", [&OF_LABELS[..], &["Gt", "Lt"]].concat()),
+        ("podAffinity", OF_LABELS.to_vec()),
+        ("podAntiAffinity", OF_LABELS.to_vec()),
+    ] {
+        if let Some(schema) = root.pointer_mut(&format!("/properties/{kind}")) {
+            bound(schema, &operators);
+        }
+    }
+    *schema = Schema::try_from(root).unwrap_or_default();
+}
+
+fn bound(schema: &mut Value, operators: &[&str]) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    for (name, below) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let bounds = match name.as_str() {
+            "operator" => json!({"enum": operators}),
+            "weight" => json!({"minimum": 1, "maximum": 100}),
+            "topologyKey" => json!({"minLength": 1}),
+            "nodeSelectorTerms" => json!({"minItems": 1}),
+            _ => json!({}),
+        };
+        if let (Value::Object(bounds), Some(below)) = (bounds, below.as_object_mut()) {
+            below.extend(bounds);
+        }
+        bound(below, operators);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        bound(items, operators);
+    }
 }
 
 /// What a pod would be refused for.
