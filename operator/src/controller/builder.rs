@@ -305,6 +305,8 @@ impl Builder {
         let (name, key) = auth::source(resource, names);
         let value = |secret: &Secret| secret.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.clone());
         let mut password = call(api.get_opt(&name)).await?.as_ref().and_then(value);
+        // Who deleted the one may have deleted the other, too.
+        let thorough = thorough || password.is_none();
         if password.is_none() && resource.spec.auth.secret_name.is_none() && !resource.spec.paused {
             // Clients have the one in force, if there is one.
             let conf = call(api.get_opt(&names.auth_conf())).await?;
