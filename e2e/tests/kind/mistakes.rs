@@ -52,10 +52,9 @@ fn a_directive_that_the_servers_do_not_take_restarts_nobody_and_a_crash_outlives
 #[test]
 fn a_value_that_only_a_start_shows_to_be_wrong_keeps_no_other_stock_server_from_starting() {
     let Some(cluster) = cluster() else { return };
-    let head: String =
-        PAIR.lines().take_while(|line| !line.starts_with("spec:")).map(|line| line.to_owned() + "\n").collect();
-    let spec = "spec: {instances: 2, flavor: Stock, image: \"valkey-repl/stock:9.1\", persistence: {aof: true, aofFsync: Always}}\n";
-    let scene = Scene::of(cluster, "e2e-stock-typo", &(head + spec));
+    let spec =
+        "{instances: 2, flavor: Stock, image: \"valkey-repl/stock:9.1\", persistence: {aof: true, aofFsync: Always}}";
+    let scene = Scene::of(cluster, "e2e-stock-typo", &pair(spec));
     let old = scene.primary();
     scene.patch(json!({"config": {"databases": "abc"}}));
     let said = scene.pair.kubectl.wait("the replica's end in status", CHANGE, &["vkr", "pair"], |object| {
@@ -63,10 +62,12 @@ fn a_value_that_only_a_start_shows_to_be_wrong_keeps_no_other_stock_server_from_
         if text.contains("FATAL CONFIG FILE ERROR") { Ok(()) } else { Err(text) }
     });
     said.unwrap();
-    scene.writer.mark().unwrap();
     cluster.kill_process(&old, "valkey-server").unwrap();
-    scene.writer.wait_for_writes(CHANGE).unwrap();
-    assert_eq!(scene.primary().uid, old.uid, "it came back with the values that it was made for");
+    // It comes back with what it was made for. That it holds the newest data a stock server cannot prove: the other is heard first.
+    until("the old primary to run again", CHANGE, || {
+        let says = scene.writer.ask(&old.address(), &["CONFIG", "GET", "databases"])?;
+        if says.contains("16") { Ok(()) } else { Err(says) }
+    });
     scene.patch(json!({"config": {"databases": null}}));
     scene.settle("2/2");
     scene.end("a wrong value that only a start shows, stock, and a crash");
@@ -83,7 +84,7 @@ fn an_image_that_cannot_be_pulled_is_put_right_before_and_after_the_first_start(
     });
     said.unwrap();
     kubectl.run(&["patch", "vkr", "pair", "--type=merge", "--patch", r#"{"spec": {"image": null}}"#]).unwrap();
-    kubectl.wait_for("Ready", "vkr/pair", CHANGE).unwrap();
+    kubectl.wait_for("condition=Ready", "vkr/pair", CHANGE).unwrap();
     kubectl.run(&["delete", "namespace", "e2e-image"]).unwrap();
 
     // While the replica waits for such an image, the primary crashes, and comes back with all that it had.
