@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use libc::{EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE};
+
 use crate::sys;
 
 /// So many bytes at a time, as Valkey does.
@@ -25,18 +27,30 @@ impl<'a> Gradual<'a> {
     }
 }
 
+impl Gradual<'_> {
+    /// Has what was written since the last time begin its way to the disk. No more than two pieces are ever on it. An error of the disk is told here
+    /// once, and by no `fsync` after it.
+    fn write_back(&mut self) -> io::Result<()> {
+        let before = self.begun;
+        self.begun = self.written;
+        sys::write_back(self.file, before, self.written - before, false)?;
+        match before.checked_sub(PIECE) {
+            Some(last) => sys::write_back(self.file, last, PIECE, true),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Write for Gradual<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.written += n as u64;
         if self.early && self.written - self.begun >= PIECE {
-            let before = self.begun;
-            sys::write_back(self.file, before, self.written - before, false)?;
-            // The piece before has had time: no more than two are ever on their way.
-            if let Some(last) = before.checked_sub(PIECE) {
-                sys::write_back(self.file, last, PIECE, true)?;
+            match self.write_back() {
+                // A file system that knows no such thing gets all of it at the end.
+                Err(e) if matches!(e.raw_os_error(), Some(ENOSYS | EINVAL | ESPIPE | EOPNOTSUPP)) => self.early = false,
+                done => done?,
             }
-            self.begun = self.written;
         }
         Ok(n)
     }
