@@ -89,7 +89,7 @@ fn describe(reply: &mut ReplyBuf, row: &Row) {
     row.subcommands().for_each(|sub| describe(reply, sub));
 }
 
-fn words(reply: &mut ReplyBuf, words: &[impl AsRef<str>]) {
+pub(super) fn words(reply: &mut ReplyBuf, words: &[impl AsRef<str>]) {
     reply.set(words.len());
     for word in words {
         reply.simple(word.as_ref());

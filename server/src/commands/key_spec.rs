@@ -1,6 +1,7 @@
 //! Key specifications: how COMMAND tells a client where the keys of a command stand (<https://valkey.io/topics/key-specs/>). The server itself finds
 //! them by [`Keys`], which knows more.
 
+use super::command::words;
 use super::table::Row;
 use super::{KeyUse, Keys};
 use crate::resp::ReplyBuf;
@@ -66,8 +67,7 @@ pub(super) fn describe(reply: &mut ReplyBuf, row: &Row) {
             flags.push("incomplete");
         }
         reply.bulk(b"flags");
-        reply.set(flags.len());
-        flags.iter().for_each(|flag| reply.simple(flag));
+        words(reply, &flags);
         reply.bulk(b"begin_search");
         match spec.begin {
             Begin::Unknown => step(reply, "unknown", &[]),

@@ -92,15 +92,14 @@ impl Server {
             _ => return,
         };
         self.stats.unexpected_error_replies += 1;
+        let command = row.map_or("<unknown>", |row| &row.full_name);
         crate::log_warning!(
-            "== CRITICAL == This {from} is sending an error to its {to}: '{}' after processing the command '{}'",
-            String::from_utf8_lossy(&error.0),
-            row.map_or("<unknown>", |row| &row.full_name)
+            "== CRITICAL == This {from} is sending an error to its {to}: '{}' after processing the command '{command}'",
+            String::from_utf8_lossy(&error.0)
         );
         // What a replica that takes no writes of its own did not do as its primary did, it lacks.
         let stops = self.config.propagation_error_behavior != PropagationError::Ignore;
         if client.is_primary() && self.config.replica_read_only && stops {
-            let command = row.map_or("<unknown>", |row| &row.full_name);
             panic!("This {from} panicked sending an error to its {to} after processing the command '{command}'");
         }
     }
