@@ -96,7 +96,7 @@ impl<'a> Turn<'a> {
             r.members.iter().chain(r.primary.iter().map(|p| &p.name)).chain(r.target.iter().map(|t| &t.name))
         });
         let highest = needed.filter_map(|m| self.instance(m)).map(|i| i.ordinal + 1).max();
-        let formed = record.is_some_and(|r| r.phase != Phase::Forming);
+        let formed = record.is_some_and(|r| r.phase.is_formed());
         highest.unwrap_or(0).max(if formed { self.spec.instances } else { self.instances_to_hear() })
     }
 }

@@ -71,6 +71,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether there has been a first primary.
+    pub fn is_formed(self) -> bool {
+        self != Self::Forming
+    }
+
     /// Whether the recorded primary serves.
     pub fn serves(self) -> bool {
         matches!(self, Self::Stable | Self::Arming | Self::Moving)

@@ -23,7 +23,6 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
-use valkey_repl_engine::Phase;
 
 use super::{
     Shared,
@@ -283,8 +282,7 @@ impl Builder {
     /// for again.
     async fn count_volumes(&self, resource: &ValkeyReplication, names: &Names<'_>) -> Result<(), Error> {
         let record = resource.status.as_ref().and_then(|status| status.record.as_ref());
-        let recorded = record.is_some_and(|record| record.phase != Phase::Forming);
-        if recorded || resource.spec.storage.ephemeral {
+        if record.is_some_and(|record| record.phase.is_formed()) || resource.spec.storage.ephemeral {
             return Ok(());
         }
         let api: Api<PersistentVolumeClaim> = Api::namespaced(self.shared.client.clone(), names.namespace);

@@ -42,8 +42,8 @@ impl Keeper {
             .map(|ordinal| self.shared.pod(names, ordinal).as_deref().and_then(PodView::read))
             .collect();
         let highest = pods.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let unrecorded = self.stored.as_ref().and_then(Stored::record).is_none();
-        let volumes = self.built.borrow().volumes.filter(|_| unrecorded);
+        let formed = self.stored.as_ref().and_then(Stored::record).is_some_and(|record| record.phase.is_formed());
+        let volumes = self.built.borrow().volumes.filter(|_| !formed);
         pods.truncate(highest.max(usize::try_from(asked.max(volumes.unwrap_or(0))).unwrap_or(1)));
         for pod in pods.iter_mut().flatten() {
             pod.leaving |= self.deleted.get(&pod.name) == Some(&pod.uid);
